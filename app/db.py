@@ -1,0 +1,94 @@
+"""Postgres: one pool a process, two ways in.
+
+`system()` is for our own processes, which act for every organization. `request(claims)` is for a person or an API
+key: the transaction runs as Postgres role `authenticated` with the claims set, so row-level security refuses what
+the code forgot.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from app.errors import Unavailable
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = Any
+    Pool = Any
+
+Row = asyncpg.Record
+
+
+class DatabaseUnavailable(Unavailable):
+    """Postgres does not answer, or every connection is in use for too long."""
+
+    code = "database_unavailable"
+
+
+async def prepare_connection(connection: Any) -> None:
+    """jsonb goes in and comes out as Python values."""
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+class Database:
+    """A pool of connections. Close it; it owns sockets."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def connect(
+        cls, url: str, *, pooler: bool = False, min_size: int = 1, max_size: int = 10, application: str = "trunkline"
+    ) -> "Database":
+        """Open the pool. Raises DatabaseUnavailable with the host that did not answer."""
+        try:
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=min_size,
+                max_size=max_size,
+                init=prepare_connection,
+                command_timeout=30,
+                statement_cache_size=0 if pooler else 100,
+                server_settings={"application_name": application},
+            )
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnavailable(f"Postgres does not answer: {error}. Check DATABASE_URL.") from error
+        return cls(pool)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def system(self) -> AsyncIterator[Connection]:
+        """A transaction of our own process: not subject to row-level security. Never await the network in it."""
+        async with self._acquire() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
+    async def request(self, claims: Mapping[str, Any]) -> AsyncIterator[Connection]:
+        """A transaction for who asks: role `authenticated`, `request.jwt.claims` set, both gone at its end."""
+        async with self._acquire() as connection, connection.transaction():
+            await connection.execute(
+                "select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)",
+                json.dumps(dict(claims)),
+            )
+            yield connection
+
+    @asynccontextmanager
+    async def _acquire(self) -> AsyncIterator[Connection]:
+        try:
+            connection = await self._pool.acquire(timeout=10)
+        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+            raise DatabaseUnavailable("Postgres does not answer; try again in a moment.") from error
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
