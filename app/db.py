@@ -6,7 +6,7 @@ the code forgot.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,13 @@ class Database:
 
     @classmethod
     async def connect(
-        cls, url: str, *, pooler: bool = False, min_size: int = 1, max_size: int = 10, application: str = "trunkline"
+        cls,
+        url: str,
+        *,
+        pooler: bool = False,
+        min_size: int = 1,
+        max_size: int = 10,
+        application: str = "trunkline",
     ) -> "Database":
         """Open the pool. Raises DatabaseUnavailable with the host that did not answer."""
         try:
@@ -67,13 +73,13 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def system(self) -> AsyncIterator[Connection]:
+    async def system(self) -> AsyncGenerator[Connection]:
         """A transaction of our own process: not subject to row-level security. Never await the network in it."""
         async with self._acquire() as connection, connection.transaction():
             yield connection
 
     @asynccontextmanager
-    async def request(self, claims: Mapping[str, Any]) -> AsyncIterator[Connection]:
+    async def request(self, claims: Mapping[str, Any]) -> AsyncGenerator[Connection]:
         """A transaction for who asks: role `authenticated`, `request.jwt.claims` set, both gone at its end."""
         async with self._acquire() as connection, connection.transaction():
             await connection.execute(
@@ -83,10 +89,15 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def _acquire(self) -> AsyncIterator[Connection]:
+    async def _acquire(self) -> AsyncGenerator[Connection]:
         try:
             connection = await self._pool.acquire(timeout=10)
-        except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.CannotConnectNowError,
+        ) as error:
             raise DatabaseUnavailable("Postgres does not answer; try again in a moment.") from error
         try:
             yield connection

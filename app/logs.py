@@ -6,7 +6,7 @@ TRUNKLINE_LOG_PII=1.
 
 import logging
 import sys
-from typing import Any, cast
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -15,7 +15,7 @@ Logger = structlog.stdlib.BoundLogger
 
 
 def get_logger(name: str) -> Logger:
-    return cast(Logger, structlog.stdlib.get_logger(name))
+    return structlog.stdlib.get_logger(name)
 
 
 def configure_logs(*, level: str = "INFO", show_pii: bool = False, json_lines: bool | None = None) -> None:
