@@ -98,6 +98,8 @@ create table public.calls (
   -- how often a lost agent was replaced while the call went on
   rescues int not null default 0,
   created_at timestamptz not null default now(),
+  -- outbound: when the one request to the carrier went out; set before it does, so that it never goes out twice
+  dialed_at timestamptz,
   ringing_at timestamptz,
   answered_at timestamptz,
   ended_at timestamptz,

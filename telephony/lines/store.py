@@ -1,0 +1,112 @@
+"""The SQL of numbers, routes and trunks. Every function takes the caller's transaction."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from app.db import Connection, Row
+
+
+async def insert_number(
+    connection: Connection,
+    *,
+    number_id: UUID,
+    org_id: UUID,
+    e164: str,
+    name: str,
+    carrier: str,
+    trunk_id: UUID | None,
+) -> None:
+    await connection.execute(
+        "insert into numbers (id, org_id, e164, name, carrier, trunk_id) values ($1, $2, $3, $4, $5, $6)",
+        number_id,
+        org_id,
+        e164,
+        name,
+        carrier,
+        trunk_id,
+    )
+
+
+async def select_numbers(connection: Connection, org_id: UUID) -> Sequence[Row]:
+    return await connection.fetch(
+        """
+        select n.*, r.team_id from numbers n left join routes r on r.number_id = n.id
+        where n.org_id = $1 order by n.e164
+        """,
+        org_id,
+    )
+
+
+async def select_number(
+    connection: Connection, org_id: UUID, *, e164: str | None = None, number_id: UUID | None = None
+) -> Row | None:
+    """By number or by id, whichever is given."""
+    return await connection.fetchrow(
+        """
+        select n.*, r.team_id from numbers n left join routes r on r.number_id = n.id
+        where n.org_id = $1 and (n.e164 = $2 or n.id = $3)
+        """,
+        org_id,
+        e164,
+        number_id,
+    )
+
+
+async def select_sip_numbers(connection: Connection) -> Sequence[Row]:
+    """Every SIP number of every organization, with the addresses its trunk may call from (null without a trunk)."""
+    return await connection.fetch(
+        """
+        select n.e164, t.id as trunk_id, t.name as trunk_name, t.allowed_addresses
+        from numbers n left join trunks t on t.id = n.trunk_id and t.direction = 'inbound'
+        where n.carrier = 'sip' order by n.e164
+        """
+    )
+
+
+async def upsert_route(
+    connection: Connection, *, route_id: UUID, org_id: UUID, number_id: UUID, team_id: UUID
+) -> None:
+    await connection.execute(
+        """
+        insert into routes (id, org_id, number_id, team_id) values ($1, $2, $3, $4)
+        on conflict (number_id) do update set team_id = excluded.team_id, kind = 'team'
+        """,
+        route_id,
+        org_id,
+        number_id,
+        team_id,
+    )
+
+
+async def select_route(connection: Connection, e164: str) -> Row | None:
+    return await connection.fetchrow(
+        """
+        select n.org_id, n.id as number_id, r.team_id, v.id as team_version_id
+        from numbers n
+          join routes r on r.number_id = n.id
+          left join team_versions v on v.team_id = r.team_id and v.status = 'published'
+        where n.e164 = $1
+        """,
+        e164,
+    )
+
+
+async def select_outbound_trunks(connection: Connection) -> Sequence[Row]:
+    return await connection.fetch("select * from trunks where direction = 'outbound' order by created_at, id")
+
+
+async def select_trunk_for_number(connection: Connection, org_id: UUID, number_id: UUID) -> Row | None:
+    """The outbound trunk of a number: its own if that one dials out, else the organization's oldest that does."""
+    return await connection.fetchrow(
+        """
+        select t.* from trunks t left join numbers n on n.id = $2 and n.trunk_id = t.id
+        where t.org_id = $1 and t.direction = 'outbound'
+        order by (n.id is not null) desc, t.created_at, t.id limit 1
+        """,
+        org_id,
+        number_id,
+    )
+
+
+async def set_livekit_trunk_id(connection: Connection, trunk_id: UUID, livekit_trunk_id: str) -> None:
+    await connection.execute("update trunks set livekit_trunk_id = $2 where id = $1", trunk_id, livekit_trunk_id)

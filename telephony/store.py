@@ -1,0 +1,234 @@
+"""The SQL of calls, their legs and their events. Every function takes the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db import Connection, Row
+from app.ids import new_id
+
+
+async def select_call(connection: Connection, call_id: UUID) -> Row | None:
+    return await connection.fetchrow("select * from calls where id = $1", call_id)
+
+
+async def select_call_by_room(connection: Connection, room_name: str) -> Row | None:
+    return await connection.fetchrow("select * from calls where room_name = $1", room_name)
+
+
+async def select_call_by_carrier_id(connection: Connection, carrier: str, carrier_call_id: str) -> Row | None:
+    return await connection.fetchrow(
+        "select * from calls where carrier = $1 and carrier_call_id = $2", carrier, carrier_call_id
+    )
+
+
+async def insert_call(
+    connection: Connection,
+    *,
+    call_id: UUID,
+    org_id: UUID,
+    channel: str,
+    direction: str,
+    status: str,
+    room_name: str,
+    carrier: str | None,
+    carrier_call_id: str | None,
+    from_number: str | None,
+    to_number: str | None,
+    number_id: UUID | None,
+    team_version_id: UUID | None,
+    attempt_id: UUID | None,
+    variables: Mapping[str, Any],
+) -> Row | None:
+    """The new row, or None where this carrier call, room or attempt has a call already."""
+    return await connection.fetchrow(
+        """
+        insert into calls (id, org_id, channel, direction, status, room_name, carrier, carrier_call_id, from_number,
+                           to_number, number_id, team_version_id, attempt_id, variables, ringing_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+                case when $5::text = 'ringing' then now() end)
+        on conflict do nothing
+        returning *
+        """,
+        call_id,
+        org_id,
+        channel,
+        direction,
+        status,
+        room_name,
+        carrier,
+        carrier_call_id,
+        from_number,
+        to_number,
+        number_id,
+        team_version_id,
+        attempt_id,
+        dict(variables),
+    )
+
+
+async def claim_dial(connection: Connection, call_id: UUID) -> Row | None:
+    """Mark that the one dial request of this call goes out now; None if it went out, or the call ended, before."""
+    return await connection.fetchrow(
+        "update calls set dialed_at = now() where id = $1 and dialed_at is null and status = 'queued' returning *",
+        call_id,
+    )
+
+
+async def set_ringing(connection: Connection, call_id: UUID) -> Row | None:
+    return await connection.fetchrow(
+        """
+        update calls set status = 'ringing', ringing_at = now()
+        where id = $1 and status = 'queued' returning *
+        """,
+        call_id,
+    )
+
+
+async def set_answered(connection: Connection, call_id: UUID) -> Row | None:
+    return await connection.fetchrow(
+        """
+        update calls set status = 'in-progress', answered_at = now()
+        where id = $1 and status in ('queued', 'ringing') returning *
+        """,
+        call_id,
+    )
+
+
+async def set_ended(
+    connection: Connection, call_id: UUID, *, status: str, result: str, reason: str, at_fault: str
+) -> Row | None:
+    return await connection.fetchrow(
+        """
+        update calls set status = $2, end_result = $3, end_reason = $4, end_at_fault = $5, ended_at = now()
+        where id = $1 and ended_at is null returning *
+        """,
+        call_id,
+        status,
+        result,
+        reason,
+        at_fault,
+    )
+
+
+async def set_carrier_call_id(connection: Connection, call_id: UUID, carrier_call_id: str) -> None:
+    await connection.execute("update calls set carrier_call_id = $2 where id = $1", call_id, carrier_call_id)
+
+
+async def set_carrier_status(
+    connection: Connection, call_id: UUID, carrier_status: str, sip_code: int | None
+) -> None:
+    await connection.execute(
+        "update calls set carrier_status = $2, sip_code = coalesce($3, sip_code) where id = $1",
+        call_id,
+        carrier_status,
+        sip_code,
+    )
+
+
+async def merge_hint(connection: Connection, call_id: UUID, hint: Mapping[str, Any]) -> None:
+    await connection.execute(
+        """
+        update calls set hint = hint || $2::jsonb || case when $2::jsonb ? 'details'
+          then jsonb_build_object('details', coalesce(hint -> 'details', '{}') || ($2::jsonb -> 'details'))
+          else '{}' end
+        where id = $1
+        """,
+        call_id,
+        dict(hint),
+    )
+
+
+async def claim_rescue(connection: Connection, call_id: UUID, *, rescues_seen: int, most: int) -> Row | None:
+    """Count one more rescue, if nobody counted it since `rescues_seen` was read and `most` is not reached."""
+    return await connection.fetchrow(
+        """
+        update calls set rescues = rescues + 1
+        where id = $1 and ended_at is null and rescues = $2 and rescues < $3 returning *
+        """,
+        call_id,
+        rescues_seen,
+        most,
+    )
+
+
+async def insert_leg(connection: Connection, *, org_id: UUID, call_id: UUID, kind: str, identity: str) -> Row | None:
+    """The new leg, or None if this identity is in the call already or the call is over."""
+    return await connection.fetchrow(
+        """
+        insert into legs (id, org_id, call_id, kind, identity)
+        select $1, $2, $3, $4, $5 where exists (select from calls where id = $3 and ended_at is null)
+        on conflict (call_id, identity) where left_at is null do nothing
+        returning *
+        """,
+        new_id(),
+        org_id,
+        call_id,
+        kind,
+        identity,
+    )
+
+
+async def set_leg_left(connection: Connection, call_id: UUID, identity: str) -> Row | None:
+    return await connection.fetchrow(
+        "update legs set left_at = now() where call_id = $1 and identity = $2 and left_at is null returning *",
+        call_id,
+        identity,
+    )
+
+
+async def close_legs(connection: Connection, call_id: UUID) -> None:
+    await connection.execute("update legs set left_at = now() where call_id = $1 and left_at is null", call_id)
+
+
+async def select_legs(connection: Connection, call_id: UUID) -> Sequence[Row]:
+    return await connection.fetch("select * from legs where call_id = $1 order by joined_at, id", call_id)
+
+
+async def insert_event(
+    connection: Connection, org_id: UUID, call_id: UUID, kind: str, data: Mapping[str, Any]
+) -> None:
+    await connection.execute(
+        "insert into call_events (org_id, call_id, kind, data) values ($1, $2, $3, $4)",
+        org_id,
+        call_id,
+        kind,
+        dict(data),
+    )
+
+
+async def select_events(connection: Connection, call_id: UUID) -> Sequence[Row]:
+    return await connection.fetch("select * from call_events where call_id = $1 order by id", call_id)
+
+
+async def select_calls_page(
+    connection: Connection, *, before: tuple[datetime, UUID] | None, limit: int, org_id: UUID | None = None
+) -> Sequence[Row]:
+    """Newest first; `before` is the (created_at, id) of the last row of the page before."""
+    return await connection.fetch(
+        """
+        select * from calls
+        where ($1::uuid is null or org_id = $1)
+          and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
+        order by created_at desc, id desc limit $4
+        """,
+        org_id,
+        before[0] if before else None,
+        before[1] if before else None,
+        limit,
+    )
+
+
+async def select_published_version(connection: Connection, team_id: UUID) -> Row | None:
+    return await connection.fetchrow(
+        "select id, org_id from team_versions where team_id = $1 and status = 'published'", team_id
+    )
+
+
+async def is_do_not_call(connection: Connection, org_id: UUID, phone: str) -> bool:
+    return bool(
+        await connection.fetchval(
+            "select exists (select from do_not_call where org_id = $1 and phone = $2)", org_id, phone
+        )
+    )
