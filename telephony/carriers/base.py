@@ -26,9 +26,7 @@ class DialRefused(TrunklineError):
     code = "dial_refused"
     title = "The carrier refused the call"
 
-    def __init__(
-        self, detail: str, *, carrier_code: int | None = None, retryable: bool = False, **extra: Any
-    ) -> None:
+    def __init__(self, detail: str, *, carrier_code: int | None = None, retryable: bool = False, **extra: Any) -> None:
         super().__init__(detail, carrier_code=carrier_code, retryable=retryable, **extra)
         self.carrier_code = carrier_code
         self.retryable = retryable
@@ -47,6 +45,14 @@ class CarrierUnavailable(Unavailable):
 
     code = "carrier_unavailable"
     title = "The carrier does not answer"
+
+
+class ForgedWebhook(TrunklineError):
+    """A request that claims to come from a carrier and is not signed by it."""
+
+    status = 403
+    code = "forged_webhook"
+    title = "Forged webhook"
 
 
 class CarrierName(StrEnum):
