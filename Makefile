@@ -1,0 +1,61 @@
+# Every target describes itself: `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## Install what this machine lacks: system packages, a virtual environment, locked dependencies
+	@$(BIN)/trunkline doctor --install --quiet
+
+$(STAMP): requirements-dev.txt requirements-bootstrap.txt pyproject.toml
+	@PYTHON=$(PYTHON) deploy/make-venv.sh $(VENV)
+	@touch $@
+
+.PHONY: demo
+demo: setup ## Set everything up and run the main job visibly: two calls, a handoff, a campaign dialed to the end
+	@$(BIN)/trunkline demo
+
+.PHONY: run
+run: setup ## Run the whole stack in the foreground (Ctrl-C ends it); .trunkline/demo.json tells scripts what they need
+	@$(BIN)/trunkline up
+
+.PHONY: down
+down: ## Stop what `trunkline up --detach` started
+	@$(BIN)/trunkline down
+
+.PHONY: test
+test: setup ## Unit, database and live tests
+	@$(BIN)/pytest
+
+.PHONY: check
+check: $(STAMP) ## Formatting, lint, types, the direction of imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+.PHONY: fmt
+fmt: $(STAMP) ## Format the code and mend what lint can mend
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: bench
+bench: setup ## Measure calls: answer, first audio, reply, cost per call (one run, loopback, stops by itself)
+	@$(BIN)/python -m bench.calls
+
+.PHONY: lock
+lock: $(STAMP) ## Resolve the dependencies anew and lock them by hash
+	@$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate -q --upgrade pyproject.toml -o requirements.txt
+	@$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate -q pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+.PHONY: clean
+clean: ## Stop the stack and remove its data and the virtual environment
+	@[ ! -x $(BIN)/trunkline ] || $(BIN)/trunkline down
+	@rm -rf .trunkline $(VENV)
