@@ -1,0 +1,58 @@
+"""When somebody speaks, and when they have finished: LiveKit's local models, whose weights are in their wheel.
+
+Each figure here is a wait that a caller hears. They are set for the telephone with the offline engines; docs/speech.md
+says what was measured.
+"""
+
+from livekit.agents import inference
+from livekit.agents.voice.turn import (
+    EndpointingOptions,
+    InterruptionOptions,
+    PreemptiveGenerationOptions,
+    TurnHandlingOptions,
+)
+from livekit.local_inference import init_eot, init_vad
+
+MIN_SILENCE_SECONDS = 0.25
+"""Silence that ends a stretch of speech; the turn detector needs 0.2 at least."""
+ANSWER_AFTER_SECONDS = 0.3
+"""Silence before the answer, where the turn detector hears an end."""
+WAIT_AT_MOST_SECONDS = 1.2
+"""The same where it hears that more is to come."""
+BARGE_IN_SECONDS = 0.12
+"""Speech that makes the agent fall silent."""
+FALSE_BARGE_IN_SECONDS = 1.5
+"""Nothing was said after all (a cough, a door): the agent goes on after this silence."""
+
+
+def warm_turn_models() -> None:
+    """Load both models; a first use would stop the event loop for half a second."""
+    init_vad()
+    init_eot()
+
+
+def build_vad() -> inference.VAD:
+    return inference.VAD(
+        min_speech_duration=0.05, min_silence_duration=MIN_SILENCE_SECONDS, prefix_padding_duration=0.3
+    )
+
+
+def build_turn_handling() -> TurnHandlingOptions:
+    """Who speaks when. `v1-mini` is the local turn detector; without a version LiveKit may choose its cloud."""
+    return TurnHandlingOptions(
+        turn_detection=inference.TurnDetector(version="v1-mini"),
+        endpointing=EndpointingOptions(
+            mode="fixed", min_delay=ANSWER_AFTER_SECONDS, max_delay=WAIT_AT_MOST_SECONDS
+        ),
+        interruption=InterruptionOptions(
+            enabled=True,
+            mode="vad",
+            min_duration=BARGE_IN_SECONDS,
+            min_words=0,
+            # What is said over the agent is heard all the same, even where the agent may not be interrupted.
+            discard_audio_if_uninterruptible=False,
+            resume_false_interruption=True,
+            false_interruption_timeout=FALSE_BARGE_IN_SECONDS,
+        ),
+        preemptive_generation=PreemptiveGenerationOptions(enabled=True, preemptive_tts=False),
+    )
