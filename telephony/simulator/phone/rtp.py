@@ -12,14 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from telephony.media.g711 import mulaw_to_pcm, pcm_to_mulaw
+from telephony.media.g711 import FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE, SILENT_FRAME, decode_mulaw, encode_mulaw
 
-FRAME_SECONDS = 0.02
-FRAME_SAMPLES = 160
-SAMPLE_RATE = 8000
 LOUD_RMS = 250.0
 """A 20 ms frame above this is somebody speaking; line noise and comfort noise stay well below."""
-_SILENCE = b"\xff" * FRAME_SAMPLES
 _PCMU, _TELEPHONE_EVENT = 0, 101
 _DIGITS = "0123456789*#ABCD"
 
@@ -50,11 +46,12 @@ class Spoken:
 
 
 class RtpSocket(asyncio.DatagramProtocol):
-    """Sends a packet every 20 ms from the moment `remote` is set (silence when nothing is queued), hears all."""
+    """Sends a packet every 20 ms from `connect` on (silence when nothing is queued), hears all."""
 
     def __init__(self) -> None:
         self.heard: list[Heard] = []
-        self.remote: tuple[str, int] | None = None
+        self._remote: tuple[str, int] | None = None
+        self._connected = asyncio.Event()
         self._queue: deque[tuple[int, bytes, Spoken | None]] = deque()
         self._transport: asyncio.DatagramTransport | None = None
         self._sequence = 0
@@ -64,6 +61,11 @@ class RtpSocket(asyncio.DatagramProtocol):
     def port(self) -> int:
         assert self._transport is not None
         return int(self._transport.get_extra_info("sockname")[1])
+
+    def connect(self, host: str, port: int) -> None:
+        """From now on packets go there; called once the other side's SDP is known."""
+        self._remote = (host, port)
+        self._connected.set()
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
@@ -81,7 +83,7 @@ class RtpSocket(asyncio.DatagramProtocol):
         if len(data) < 12 or data[1] & 0x7F != _PCMU:
             return
         payload = data[12 + 4 * (data[0] & 0x0F) :]
-        pcm = mulaw_to_pcm(payload).astype(np.float32)
+        pcm = decode_mulaw(payload).astype(np.float32)
         rms = float(np.sqrt(np.mean(pcm * pcm))) if pcm.size else 0.0
         timestamp = int.from_bytes(data[4:8], "big")
         self.heard.append(Heard(asyncio.get_running_loop().time(), timestamp, payload, rms))
@@ -91,7 +93,7 @@ class RtpSocket(asyncio.DatagramProtocol):
         spoken = Spoken()
         padded = np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES))
         for frame in padded.reshape(-1, FRAME_SAMPLES):
-            self._queue.append((_PCMU, pcm_to_mulaw(frame.astype(np.int16)), spoken))
+            self._queue.append((_PCMU, encode_mulaw(frame.astype(np.int16)), spoken))
         if self._queue:
             kind, payload, _ = self._queue.pop()
             self._queue.append((kind, payload, spoken))
@@ -107,12 +109,11 @@ class RtpSocket(asyncio.DatagramProtocol):
     async def pace(self) -> None:
         """Send for ever, one packet each 20 ms by absolute deadlines; cancel it to stop."""
         loop = asyncio.get_running_loop()
-        while self.remote is None:
-            await asyncio.sleep(0.005)
+        await self._connected.wait()
         due = loop.time()
         event_started = 0
         while True:
-            kind, payload, spoken = self._queue.popleft() if self._queue else (_PCMU, _SILENCE, None)
+            kind, payload, spoken = self._queue.popleft() if self._queue else (_PCMU, SILENT_FRAME, None)
             if kind == _PCMU:
                 event_started = self._timestamp + FRAME_SAMPLES
                 self._send(kind, self._timestamp, payload)
@@ -126,7 +127,7 @@ class RtpSocket(asyncio.DatagramProtocol):
             await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _note(self, spoken: Spoken, payload: bytes, now: float) -> None:
-        pcm = mulaw_to_pcm(payload).astype(np.float32)
+        pcm = decode_mulaw(payload).astype(np.float32)
         if float(np.sqrt(np.mean(pcm * pcm))) > LOUD_RMS:
             spoken.started_at = spoken.started_at or now
             spoken.ended_at = now + FRAME_SECONDS
@@ -137,7 +138,7 @@ class RtpSocket(asyncio.DatagramProtocol):
         assert self._transport is not None
         header = struct.pack("!BBHII", 0x80, kind, self._sequence & 0xFFFF, timestamp & 0xFFFFFFFF, 0x7472756E)
         self._sequence += 1
-        self._transport.sendto(header + payload, self.remote)
+        self._transport.sendto(header + payload, self._remote)
 
 
 def heard_pcm(heard: list[Heard]) -> Pcm:
@@ -149,6 +150,6 @@ def heard_pcm(heard: list[Heard]) -> Pcm:
     audio = np.zeros(min(length, SAMPLE_RATE * 3600), np.int16)
     for packet in heard:
         start = packet.timestamp - first
-        pcm = mulaw_to_pcm(packet.payload)
+        pcm = decode_mulaw(packet.payload)
         audio[start : start + len(pcm)] = pcm[: max(0, len(audio) - start)]
     return audio

@@ -50,22 +50,22 @@ class SipCall:
         self._local_port = local_port
         self._call_id = call_id
         # sipp stamps its trace with the wall clock
+        self._answered = asyncio.Event()
+        self._over = asyncio.Event()
         self._wall_offset = asyncio.get_running_loop().time() - time.time()
 
     async def wait_answered(self, timeout_seconds: float = 10) -> float:
         """Return when the call was answered. Raises TimeoutError, or ConnectionRefusedError with the SIP status."""
         async with asyncio.timeout(timeout_seconds):
-            while self.answered_at is None:
-                if self.refused_with is not None:
-                    raise ConnectionRefusedError(f"SIP {self.refused_with}")
-                await asyncio.sleep(0.01)
+            await self._answered.wait()
+        if self.answered_at is None:
+            raise ConnectionRefusedError(f"SIP {self.refused_with}")
         return self.answered_at
 
     async def wait_over(self, timeout_seconds: float) -> None:
         """Return when the call was refused, or ended by either side. Raises TimeoutError."""
         async with asyncio.timeout(timeout_seconds):
-            while self.ended_at is None and self.refused_with is None:
-                await asyncio.sleep(0.01)
+            await self._over.wait()
 
     async def say(self, pcm: Pcm) -> Spoken:
         """Speak (int16, 8 kHz) to the end."""
@@ -136,23 +136,23 @@ class SipCall:
     def _note(self, message: str, at: float) -> None:
         received = "received" in message.split("\n", 2)[1] if message.count("\n") > 1 else False
         status = re.search(r"^SIP/2\.0 (\d{3})", message, re.M)
-        if not received:
-            if message.find("\nINVITE ") > 0 and self.invited_at is None:
-                self.invited_at = at
-            if message.find("\nBYE ") > 0:
-                self.ended_at = self.ended_at or at
-            return
+        if message.find("\nINVITE ") > 0 and self.invited_at is None:
+            self.invited_at = at
         if message.find("\nBYE ") > 0:
             self.ended_at = self.ended_at or at
-        elif status and "CSeq: 1 INVITE" in message:
+            self._over.set()
+        elif received and status and "CSeq: 1 INVITE" in message:
             code = int(status[1])
             if code == 200 and self.answered_at is None:
                 media = re.search(r"^m=audio (\d+) ", message, re.M)
                 if media:
                     self.answered_at = at
-                    self.rtp.remote = ("127.0.0.1", int(media[1]))
+                    self.rtp.connect("127.0.0.1", int(media[1]))
+                    self._answered.set()
             elif code >= 300:
                 self.refused_with = self.refused_with or code
+                self._answered.set()
+                self._over.set()
 
 
 @asynccontextmanager
