@@ -69,7 +69,7 @@ class AgentDefinition(Part):
     instructions: LongText
     greeting: Text | None = None
     """Said on entering: by the entry agent when the call is answered, by another when it takes over."""
-    voice: Voice = Voice()
+    voice: Voice = Field(default_factory=lambda: Voice(speed=1.0))
     model: str | None = Field(None, max_length=100)
     """A language model of the configured provider, where this agent needs another than the rest."""
     tools: list[str] = Field(default_factory=list, max_length=20)

@@ -1,0 +1,34 @@
+"""The tool that notes what a call came to, as a hint for who placed it."""
+
+from enum import StrEnum
+
+from livekit.agents import RunContext, function_tool
+
+from agents.conversation_state import ConversationState
+
+
+class Outcome(StrEnum):
+    """What an agent may say a call came to; campaigns turn it into the attempt's disposition."""
+
+    CONFIRMED = "confirmed"
+    RESCHEDULE = "reschedule"
+    CALLBACK = "callback"
+    NOT_INTERESTED = "not_interested"
+    WRONG_NUMBER = "wrong_number"
+    DO_NOT_CALL = "do_not_call"
+    VOICEMAIL_LEFT = "voicemail_left"
+    REACHED = "reached"
+
+
+@function_tool
+async def record_outcome(context: RunContext[ConversationState], outcome: Outcome) -> str:
+    """Note what this call came to, as soon as it is clear; the last note counts. Do not mention it to the person.
+
+    Args:
+        outcome: confirmed: they agreed. reschedule: they want another time. callback: call them again later.
+            not_interested: they declined. wrong_number: somebody else's number. do_not_call: they asked never to
+            be called again. voicemail_left: you left a message on an answering machine. reached: they listened,
+            and none of these fits.
+    """
+    await context.userdata.leave_hint({"disposition": outcome.value})
+    return f"Noted: {outcome.value}."
