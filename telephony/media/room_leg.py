@@ -18,6 +18,9 @@ from telephony.media.playout import Mixer
 PLAYOUT_TOPIC = "trunkline.playout"
 """Agents tell the bridge on this topic what to do with audio that it holds: {"type": "clear"} on an interruption."""
 
+CAPTURE_SAMPLES = SAMPLE_RATE // 100
+"""An audio source without a queue takes exactly 10 ms at a time."""
+
 JOIN_SECONDS = 8.0
 ATTEMPT_SECONDS = 2.5
 LEAVE_SECONDS = 3.0
@@ -96,8 +99,9 @@ class RoomLeg:
 
     async def speak(self, samples: Samples) -> None:
         """Say `samples` (any whole number of 10 ms) into the room; dropped while the room is unreachable."""
-        frame = rtc.AudioFrame(samples.tobytes(), SAMPLE_RATE, 1, len(samples))
-        await self._source.capture_frame(frame)
+        for first in range(0, len(samples), CAPTURE_SAMPLES):
+            part = samples[first : first + CAPTURE_SAMPLES]
+            await self._source.capture_frame(rtc.AudioFrame(part.tobytes(), SAMPLE_RATE, 1, CAPTURE_SAMPLES))
 
     async def press(self, digit: str) -> None:
         """Pass a key on as the SIP service would. Lost keys are logged, not raised: the call goes on."""
