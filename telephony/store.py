@@ -1,7 +1,7 @@
 """The SQL of calls, their legs and their events. Every function takes the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -40,14 +40,15 @@ async def insert_call(
     team_version_id: UUID | None,
     attempt_id: UUID | None,
     variables: Mapping[str, Any],
+    created_at: datetime | None = None,
 ) -> Row | None:
     """The new row, or None where this carrier call, room or attempt has a call already."""
     return await connection.fetchrow(
         """
         insert into calls (id, org_id, channel, direction, status, room_name, carrier, carrier_call_id, from_number,
-                           to_number, number_id, team_version_id, attempt_id, variables, ringing_at)
+                           to_number, number_id, team_version_id, attempt_id, variables, ringing_at, created_at)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-                case when $5::text = 'ringing' then now() end)
+                case when $15 then now() end, coalesce($16, now()))
         on conflict do nothing
         returning *
         """,
@@ -65,6 +66,8 @@ async def insert_call(
         team_version_id,
         attempt_id,
         dict(variables),
+        status == "ringing",
+        created_at,
     )
 
 
@@ -116,9 +119,7 @@ async def set_carrier_call_id(connection: Connection, call_id: UUID, carrier_cal
     await connection.execute("update calls set carrier_call_id = $2 where id = $1", call_id, carrier_call_id)
 
 
-async def set_carrier_status(
-    connection: Connection, call_id: UUID, carrier_status: str, sip_code: int | None
-) -> None:
+async def set_carrier_status(connection: Connection, call_id: UUID, carrier_status: str, sip_code: int | None) -> None:
     await connection.execute(
         "update calls set carrier_status = $2, sip_code = coalesce($3, sip_code) where id = $1",
         call_id,
@@ -186,9 +187,7 @@ async def select_legs(connection: Connection, call_id: UUID) -> Sequence[Row]:
     return await connection.fetch("select * from legs where call_id = $1 order by joined_at, id", call_id)
 
 
-async def insert_event(
-    connection: Connection, org_id: UUID, call_id: UUID, kind: str, data: Mapping[str, Any]
-) -> None:
+async def insert_event(connection: Connection, org_id: UUID, call_id: UUID, kind: str, data: Mapping[str, Any]) -> None:
     await connection.execute(
         "insert into call_events (org_id, call_id, kind, data) values ($1, $2, $3, $4)",
         org_id,
@@ -226,9 +225,73 @@ async def select_published_version(connection: Connection, team_id: UUID) -> Row
     )
 
 
+async def select_organization(connection: Connection, org_id: UUID) -> Row | None:
+    return await connection.fetchrow("select country, settings from organizations where id = $1", org_id)
+
+
 async def is_do_not_call(connection: Connection, org_id: UUID, phone: str) -> bool:
     return bool(
         await connection.fetchval(
             "select exists (select from do_not_call where org_id = $1 and phone = $2)", org_id, phone
         )
+    )
+
+
+async def beat_leg(connection: Connection, call_id: UUID, identity: str) -> bool:
+    """True if this leg is open, and now seen."""
+    row = await connection.fetchrow(
+        "update legs set seen_at = now() where call_id = $1 and identity = $2 and left_at is null returning id",
+        call_id,
+        identity,
+    )
+    return row is not None
+
+
+async def has_leg(connection: Connection, call_id: UUID, identity: str) -> bool:
+    """Whether this identity is or was in the call."""
+    return bool(
+        await connection.fetchval(
+            "select exists (select from legs where call_id = $1 and identity = $2)", call_id, identity
+        )
+    )
+
+
+async def select_silent_agents(connection: Connection, silent_for: timedelta) -> Sequence[Row]:
+    """Open calls with an agent leg that beat once and then not for `silent_for`; `identity` is the leg's."""
+    return await connection.fetch(
+        """
+        select c.*, l.identity from calls c join legs l on l.call_id = c.id
+        where c.ended_at is null and l.kind = 'agent' and l.left_at is null and l.seen_at < now() - $1::interval
+        order by l.seen_at
+        """,
+        silent_for,
+    )
+
+
+async def select_abandoned_calls(connection: Connection, since: timedelta) -> Sequence[Row]:
+    """Open calls whose last agent left at least `since` ago and that nobody, person or machine, took over."""
+    return await connection.fetch(
+        """
+        select c.* from calls c
+        where c.ended_at is null
+          and exists (select from legs l where l.call_id = c.id and l.kind = 'agent')
+          and not exists (
+            select from legs l where l.call_id = c.id and l.kind in ('agent', 'operator')
+              and (l.left_at is null or l.left_at > now() - $1::interval))
+        order by c.created_at
+        """,
+        since,
+    )
+
+
+async def select_quiet_calls(connection: Connection, older_than: timedelta) -> Sequence[Row]:
+    """Open calls that nothing happened to for `older_than`: the ones whose end we may have missed."""
+    return await connection.fetch(
+        """
+        select c.* from calls c
+        where c.ended_at is null
+          and greatest(c.created_at, c.dialed_at, c.ringing_at, c.answered_at) < now() - $1::interval
+        order by c.created_at
+        """,
+        older_than,
     )

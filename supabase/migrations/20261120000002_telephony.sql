@@ -120,6 +120,8 @@ create table public.legs (
   kind text not null check (kind in ('sip', 'stream', 'web', 'agent', 'operator', 'supervisor')),
   identity text not null,
   joined_at timestamptz not null default now(),
+  -- an agent's heartbeat: LiveKit takes some 20 s to notice that a killed process left
+  seen_at timestamptz,
   left_at timestamptz,
   foreign key (org_id, call_id) references public.calls (org_id, id) on delete cascade
 );

@@ -29,9 +29,7 @@ class Route:
 async def set_route(connection: Connection, org_id: OrgId, number_id: NumberId, team_id: TeamId) -> None:
     """From now on `team_id` answers the number, whatever did before. Raises RouteTargetNotFound."""
     try:
-        await store.upsert_route(
-            connection, route_id=new_id(), org_id=org_id, number_id=number_id, team_id=team_id
-        )
+        await store.upsert_route(connection, route_id=new_id(), org_id=org_id, number_id=number_id, team_id=team_id)
     except asyncpg.ForeignKeyViolationError as error:
         raise RouteTargetNotFound("The number or the team is not one of this organization.") from error
 

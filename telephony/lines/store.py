@@ -63,9 +63,7 @@ async def select_sip_numbers(connection: Connection) -> Sequence[Row]:
     )
 
 
-async def upsert_route(
-    connection: Connection, *, route_id: UUID, org_id: UUID, number_id: UUID, team_id: UUID
-) -> None:
+async def upsert_route(connection: Connection, *, route_id: UUID, org_id: UUID, number_id: UUID, team_id: UUID) -> None:
     await connection.execute(
         """
         insert into routes (id, org_id, number_id, team_id) values ($1, $2, $3, $4)

@@ -1,0 +1,243 @@
+"""An outbound call: the intent as a row, then exactly one request to the carrier.
+
+No carrier recognizes a dial request that it had before. So the intent is committed first, the one request goes out
+after it and is never repeated, and ids travel inside it, so that whatever the carrier says later finds the row even
+when its answer is lost.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from app.db import Connection, Database
+from app.errors import Conflict, NotFound, TrunklineError
+from app.ids import E164, AttemptId, CallId, NumberId, OrgId, TeamVersionId, new_id
+from app.logs import get_logger
+from app.settings import Settings
+from telephony import store
+from telephony.calls import (
+    AtFault,
+    Call,
+    CallStatus,
+    Channel,
+    Direction,
+    End,
+    EndReason,
+    EndResult,
+    EventKind,
+    end_call,
+    read_call,
+    record_event,
+)
+from telephony.carriers.base import Carrier, CarrierName, DialRefused, OutgoingCall
+from telephony.carriers.twilio import TwilioCarrier
+from telephony.lines import store as lines_store
+from telephony.lines.numbers import Number, load_number
+from telephony.switchboard import Switchboard
+from telephony.toll_gate import TollGateRefused, check_destination
+
+log = get_logger(__name__)
+
+RING_TIMEOUT_SECONDS = 30
+
+
+class OnDoNotCallList(TollGateRefused):
+    """The callee asked not to be called."""
+
+    code = "on_do_not_call_list"
+    title = "On the do-not-call list"
+
+
+class AlreadyDialed(Conflict):
+    """The one request of this call went out before, or the call is over."""
+
+    code = "already_dialed"
+
+
+class AttemptHasCall(Conflict):
+    """The attempt has its call already: it is never given a second one."""
+
+    code = "attempt_has_call"
+
+
+class CarrierNotConfigured(NotFound):
+    """Nothing is set up here for the carrier, or the outbound trunk, of the number dialed from."""
+
+    code = "carrier_not_configured"
+
+
+@dataclass(frozen=True)
+class DialRequest:
+    """Whom to call, from which number of ours, and which team speaks. `variables`: what the agent may know."""
+
+    org_id: OrgId
+    to: E164
+    team_version_id: TeamVersionId
+    from_number_id: NumberId
+    variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    attempt_id: AttemptId | None = None
+    ring_timeout_seconds: int = RING_TIMEOUT_SECONDS
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What calls are made with. Owns the switchboard, the carriers and the tasks that follow a call: close it."""
+
+    db: Database
+    switchboard: Switchboard
+    carriers: Mapping[CarrierName, Carrier]
+    settings: Settings
+    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+    def keep(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        """Let `work` go on after the caller returned, at most until these lines close."""
+        task = asyncio.create_task(work, name=name)
+        self.tasks.add(task)
+        task.add_done_callback(self._finish)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a task that followed a call failed", task=task.get_name(), exc_info=error)
+
+    async def close(self) -> None:
+        """Stop the tasks, then give back every socket."""
+        tasks = list(self.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for carrier in self.carriers.values():
+            await carrier.close()
+        await self.switchboard.close()
+
+
+async def build_lines(settings: Settings, db: Database) -> Lines:
+    """The lines that the settings ask for; nothing is sent yet."""
+    carriers: dict[CarrierName, Carrier] = {}
+    if settings.twilio_account_sid:
+        carriers[CarrierName.TWILIO] = TwilioCarrier(settings)
+    return Lines(db, await Switchboard.connect(settings), carriers, settings)
+
+
+async def prepare_call(connection: Connection, request: DialRequest, *, now: datetime) -> Call:
+    """Write the intent to call, in the caller's transaction; nothing is dialed before that commits.
+
+    Raises TollGateRefused, OnDoNotCallList, NumberNotFound (not a number of ours) or AttemptHasCall.
+    """
+    number = await load_number(connection, request.org_id, request.from_number_id)
+    await check_gate(connection, request, number)
+    call_id = CallId(new_id())
+    row = await store.insert_call(
+        connection,
+        call_id=call_id,
+        org_id=request.org_id,
+        channel=Channel.PHONE,
+        direction=Direction.OUTBOUND,
+        status=CallStatus.QUEUED,
+        room_name=f"call-{call_id}",
+        carrier=number.carrier,
+        carrier_call_id=None,
+        from_number=number.e164,
+        to_number=request.to,
+        number_id=number.id,
+        team_version_id=request.team_version_id,
+        attempt_id=request.attempt_id,
+        variables=request.variables,
+        created_at=now,
+    )
+    if row is None:
+        raise AttemptHasCall("This attempt has its call already.")
+    data = {"direction": Direction.OUTBOUND, "channel": Channel.PHONE, "from": number.e164, "to": request.to}
+    await record_event(connection, request.org_id, call_id, EventKind.CALL_OPENED, data)
+    return read_call(row)
+
+
+async def check_gate(connection: Connection, request: DialRequest, number: Number) -> None:
+    """Raises TollGateRefused or OnDoNotCallList."""
+    organization = await store.select_organization(connection, request.org_id)
+    if organization is None:
+        raise NotFound("There is no such organization.")
+    check_destination(
+        request.to,
+        from_number=number.e164,
+        org_country=organization["country"],
+        allowed_countries=organization["settings"].get("allowed_countries", ()),
+    )
+    if await store.is_do_not_call(connection, request.org_id, request.to):
+        raise OnDoNotCallList("This number is on the organization's do-not-call list.")
+
+
+async def place_call(lines: Lines, call: Call, *, ring_timeout_seconds: int = RING_TIMEOUT_SECONDS) -> None:
+    """Send the one request to the carrier of the from-number. On success the call carries the carrier's id.
+
+    Raises AlreadyDialed (nothing sent), DialRefused (surely not dialed; the call has ended) or DialUncertain (nobody
+    knows; the call stays open for what the carrier says later).
+    """
+    async with lines.db.system() as connection:
+        if await store.claim_dial(connection, call.id) is None:
+            raise AlreadyDialed("This call was dialed before, or is over.")
+    try:
+        carrier_call_id = await send_dial(lines, call, ring_timeout_seconds)
+    except (DialRefused, CarrierNotConfigured) as error:
+        await end_call(lines.db, call.id, End(EndResult.FAILED, EndReason.CARRIER_ERROR, AtFault.CARRIER))
+        if isinstance(error, CarrierNotConfigured):
+            raise DialRefused(error.detail) from error
+        raise
+    async with lines.db.system() as connection:
+        await store.set_carrier_call_id(connection, call.id, carrier_call_id)
+
+
+async def send_dial(lines: Lines, call: Call, ring_timeout_seconds: int) -> str:
+    """The request itself; returns the carrier's id of the call."""
+    if call.carrier is CarrierName.SIP:
+        trunk_id = await find_livekit_trunk(lines.db, call)
+        return await lines.switchboard.dial_sip(call, trunk_id, ring_timeout_seconds=ring_timeout_seconds)
+    carrier = lines.carriers.get(call.carrier) if call.carrier else None
+    if carrier is None:
+        raise CarrierNotConfigured(f"The carrier {call.carrier} is not set up here.")
+    return await carrier.dial(outgoing_call(call, lines.settings, ring_timeout_seconds))
+
+
+def outgoing_call(call: Call, settings: Settings, ring_timeout_seconds: int) -> OutgoingCall:
+    """What the carrier is told: both URLs name the call, and the attempt if there is one."""
+    query = "?" + urlencode({"attempt": str(call.attempt_id)}) if call.attempt_id else ""
+    base = f"{settings.public_url}/webhooks/{call.carrier}"
+    return OutgoingCall(
+        call_id=call.id,
+        attempt_id=call.attempt_id,
+        to=E164(call.to_number or ""),
+        from_=E164(call.from_number or ""),
+        ring_timeout_seconds=ring_timeout_seconds,
+        answer_url=f"{base}/answered/{call.id}{query}",
+        status_url=f"{base}/status/{call.id}{query}",
+    )
+
+
+async def find_livekit_trunk(db: Database, call: Call) -> str:
+    """LiveKit's id of the outbound trunk for the call's number. Raises CarrierNotConfigured."""
+    async with db.system() as connection:
+        row = call.number_id and await lines_store.select_trunk_for_number(connection, call.org_id, call.number_id)
+    if not row or not row["livekit_trunk_id"]:
+        raise CarrierNotConfigured("The number has no outbound SIP trunk that LiveKit knows.")
+    return row["livekit_trunk_id"]
+
+
+async def hang_up(lines: Lines, call: Call, end: End) -> None:
+    """End the row first, then everything that still sounds: the room, and the carrier's side of it.
+
+    Both are always tried. Raises what the first one that failed raised: the caller may still be connected.
+    """
+    await end_call(lines.db, call.id, end)
+    failed: TrunklineError | None = None
+    try:
+        await lines.switchboard.close_room(call.room_name)
+    except TrunklineError as error:
+        failed = error
+    carrier = lines.carriers.get(call.carrier) if call.carrier else None
+    if carrier is not None and call.carrier_call_id:
+        await carrier.hang_up(call.carrier_call_id)
+    if failed is not None:
+        raise failed
