@@ -1,0 +1,239 @@
+"""The SQL of campaigns and contacts. Every function takes the caller's transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.db import Connection, Row
+from app.ids import new_id
+from campaigns.contacts_file import ContactRow
+
+
+@dataclass(frozen=True)
+class Added:
+    """How many staged rows became contacts to call, and the lines of those that are on the do-not-call list."""
+
+    waiting: int
+    blocked_lines: list[int]
+
+
+_CAMPAIGN = """
+    select c.*, t.slug as team, n.e164 as from_number, n.carrier as carrier
+    from campaigns c join teams t on t.id = c.team_id join numbers n on n.id = c.from_number_id
+"""
+
+
+async def select_country(connection: Connection, org_id: UUID) -> str | None:
+    return await connection.fetchval("select country from organizations where id = $1", org_id)
+
+
+async def select_team(connection: Connection, org_id: UUID, slug: str) -> Row | None:
+    """The team and `published`: whether a version of it is."""
+    return await connection.fetchrow(
+        """
+        select t.id, exists (select from team_versions v where v.team_id = t.id and v.status = 'published') as published
+        from teams t where t.org_id = $1 and t.slug = $2
+        """,
+        org_id,
+        slug,
+    )
+
+
+async def select_caller_id(connection: Connection, org_id: UUID, e164: str | None) -> UUID | None:
+    """That number of the organization; without one named, its oldest that can dial out."""
+    return await connection.fetchval(
+        """
+        select id from numbers where org_id = $1 and ($2::text is null or e164 = $2)
+        order by (carrier = 'sip' and trunk_id is null), created_at, id limit 1
+        """,
+        org_id,
+        e164,
+    )
+
+
+async def insert_campaign(
+    connection: Connection,
+    *,
+    campaign_id: UUID,
+    org_id: UUID,
+    name: str,
+    team_id: UUID,
+    from_number_id: UUID,
+    max_concurrent: int,
+    calls_per_second: float,
+    retry: Mapping[str, Any],
+    ring_timeout_seconds: int,
+) -> None:
+    await connection.execute(
+        """
+        insert into campaigns (id, org_id, name, team_id, from_number_id, max_concurrent, calls_per_second, retry,
+                               ring_timeout_seconds)
+        values ($1, $2, $3, $4, $5, $6, $7::float8, $8, $9)
+        """,
+        campaign_id,
+        org_id,
+        name,
+        team_id,
+        from_number_id,
+        max_concurrent,
+        calls_per_second,
+        dict(retry),
+        ring_timeout_seconds,
+    )
+
+
+async def select_campaign(connection: Connection, org_id: UUID, campaign_id: UUID) -> Row | None:
+    return await connection.fetchrow(f"{_CAMPAIGN} where c.org_id = $1 and c.id = $2", org_id, campaign_id)
+
+
+async def select_campaigns(connection: Connection, org_id: UUID) -> Sequence[Row]:
+    """Newest first."""
+    return await connection.fetch(f"{_CAMPAIGN} where c.org_id = $1 order by c.created_at desc, c.id desc", org_id)
+
+
+async def set_running(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
+    """draft or paused → running."""
+    row = await connection.fetchrow(
+        """
+        update campaigns set status = 'running', started_at = coalesce(started_at, now())
+        where org_id = $1 and id = $2 and status in ('draft', 'paused') returning id
+        """,
+        org_id,
+        campaign_id,
+    )
+    return row is not None
+
+
+async def set_paused(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
+    """running → paused."""
+    row = await connection.fetchrow(
+        "update campaigns set status = 'paused' where org_id = $1 and id = $2 and status = 'running' returning id",
+        org_id,
+        campaign_id,
+    )
+    return row is not None
+
+
+async def finish_campaigns(connection: Connection) -> Sequence[UUID]:
+    """Running campaigns of which no contact waits or is in flight become finished."""
+    rows = await connection.fetch(
+        """
+        update campaigns c set status = 'finished', finished_at = now()
+        where status = 'running' and not exists (
+          select from contacts where campaign_id = c.id and status in ('waiting', 'in-flight'))
+        returning id
+        """
+    )
+    return [row["id"] for row in rows]
+
+
+async def select_running(connection: Connection) -> Sequence[UUID]:
+    return [
+        row["id"] for row in await connection.fetch("select id from campaigns where status = 'running' order by id")
+    ]
+
+
+async def set_import_report(connection: Connection, campaign_id: UUID, report: Mapping[str, Any]) -> None:
+    await connection.execute("update campaigns set import_report = $2 where id = $1", campaign_id, dict(report))
+
+
+async def create_import_stage(connection: Connection) -> None:
+    """A table of this transaction that COPY may write to: row-level security forbids it on `contacts` itself."""
+    await connection.execute(
+        """
+        create temporary table staged_contacts (id uuid, line int, phone text, name text, variables text)
+        on commit drop
+        """
+    )
+
+
+async def stage_contacts(connection: Connection, contacts: Sequence[ContactRow]) -> None:
+    """Replace what is staged."""
+    await connection.execute("truncate staged_contacts")
+    await connection.copy_records_to_table(
+        "staged_contacts", records=[(new_id(), c.line, c.phone, c.name, c.variables_json) for c in contacts]
+    )
+
+
+async def insert_staged_contacts(connection: Connection, org_id: UUID, campaign_id: UUID) -> Added:
+    """Staged rows become contacts, the first of each number; numbers on the do-not-call list go in as blocked."""
+    rows = await connection.fetch(
+        """
+        insert into contacts (id, org_id, campaign_id, line, phone, name, variables, status, disposition, finished_at)
+        select distinct on (s.phone) s.id, $1, $2, s.line, s.phone, s.name, s.variables::jsonb,
+               case when d.phone is null then 'waiting' else 'blocked' end,
+               case when d.phone is not null then 'do-not-call' end,
+               case when d.phone is not null then now() end
+        from staged_contacts s left join do_not_call d on d.org_id = $1 and d.phone = s.phone
+        order by s.phone, s.line
+        on conflict (campaign_id, phone) do nothing
+        returning status, line
+        """,
+        org_id,
+        campaign_id,
+    )
+    blocked = [row["line"] for row in rows if row["status"] == "blocked"]
+    return Added(waiting=len(rows) - len(blocked), blocked_lines=blocked)
+
+
+async def select_staged_repeats(connection: Connection, campaign_id: UUID) -> list[tuple[int, int | None]]:
+    """Staged rows that did not go in: (line, line of the row of this import that has the number, or None where the
+    campaign had it before)."""
+    rows = await connection.fetch(
+        """
+        select s.line, case when c.created_at = now() then c.line end as first_line
+        from staged_contacts s join contacts c on c.campaign_id = $1 and c.phone = s.phone
+        where c.id <> s.id order by s.line
+        """,
+        campaign_id,
+    )
+    return [(row["line"], row["first_line"]) for row in rows]
+
+
+async def count_contacts(connection: Connection, org_id: UUID, campaign_id: UUID) -> Sequence[Row]:
+    """(status, disposition, count) of a campaign's contacts."""
+    return await connection.fetch(
+        """
+        select status, disposition, count(*) as count from contacts
+        where org_id = $1 and campaign_id = $2 group by status, disposition
+        """,
+        org_id,
+        campaign_id,
+    )
+
+
+async def count_attempts(connection: Connection, org_id: UUID, campaign_id: UUID) -> Sequence[Row]:
+    """(status, count, dialed) of a campaign's attempts; `dialed`: those whose request may have gone out."""
+    return await connection.fetch(
+        """
+        select status, count(*) as count,
+               count(*) filter (where dialed_at is not null and status <> 'released') as dialed
+        from attempts where org_id = $1 and campaign_id = $2 group by status
+        """,
+        org_id,
+        campaign_id,
+    )
+
+
+async def select_results(
+    connection: Connection, org_id: UUID, campaign_id: UUID, *, after: tuple[Any, UUID] | None, limit: int
+) -> Sequence[Row]:
+    """A page of the attempts that went as far as the intent to dial, oldest first, with contact and call."""
+    return await connection.fetch(
+        """
+        select a.id, a.claimed_at, c.line, c.phone, c.name, a.ordinal, a.status, a.disposition, a.detail, a.dialed_at,
+               a.call_id, k.end_result, k.end_reason, k.answered_at, k.ended_at, k.hint
+        from attempts a
+        join contacts c on c.id = a.contact_id
+        left join calls k on k.id = a.call_id
+        where a.org_id = $1 and a.campaign_id = $2 and a.dialed_at is not null
+          and ($3::timestamptz is null or (a.claimed_at, a.id) > ($3, $4::uuid))
+        order by a.claimed_at, a.id limit $5
+        """,
+        org_id,
+        campaign_id,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
