@@ -1,0 +1,214 @@
+"""`trunkline demo`: the main job, visibly. A SIP call, a carrier call, a handoff, and a campaign dialed to the end.
+
+Nothing in it is staged: the stack is the one that `trunkline up` starts, the SIP caller is sipp, what was heard is
+transcribed from the audio that came back, and the simulator's journal tells which numbers were dialed.
+"""
+
+import asyncio
+import io
+import json
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from app.console.caller import SpokenCaller, Voice
+from app.settings import Settings
+from telephony.simulator.phone.rtp import Pcm
+from telephony.simulator.phone.sip_phone import NobodySpoke, PhoneUnavailable, place_sip_call
+
+EXAMPLE = Path("examples/harbor-dental")
+CARRIER_CALLER = {
+    "name": "asks-then-books",
+    "lines": ["What are your opening hours?", "I would like to book an appointment."],
+}
+
+
+@dataclass
+class Demo:
+    """One run: what it talks to, and what it has seen so far. `checks`: (what, whether it happened, evidence)."""
+
+    info: dict[str, Any]
+    voice: Voice
+    console: Console
+    api: httpx.AsyncClient
+    home: Path
+    checks: list[tuple[str, bool, str]] = field(default_factory=list[tuple[str, bool, str]])
+
+    def check(self, what: str, happened: bool, evidence: str) -> None:
+        self.checks.append((what, happened, evidence))
+        self.console.print(f"  {'[green]✓[/]' if happened else '[red]✗[/]'} {what}: {evidence}")
+
+
+def run_demo(settings: Settings) -> int:
+    """Start what does not run yet, show everything, stop what was started. Returns the exit status."""
+    console = Console()
+    began = time.monotonic()
+    console.rule("[bold]Trunkline: the stack")
+    started_here = not (settings.home / "demo.json").exists() or _trunkline("status", "--json", quiet=True) != 0
+    if started_here and _trunkline("up", "--detach") != 0:
+        return 1
+    try:
+        info = json.loads((settings.home / "demo.json").read_text())
+        checks = asyncio.run(_show(settings, info, console))
+    finally:
+        if started_here:
+            _trunkline("down")
+    return _sum_up(console, checks, time.monotonic() - began, settings)
+
+
+async def _show(settings: Settings, info: dict[str, Any], console: Console) -> list[tuple[str, bool, str]]:
+    voice = Voice()
+    headers = {"Authorization": f"Bearer {info['api_key']}"}
+    async with httpx.AsyncClient(base_url=info["api_url"], headers=headers, timeout=30) as api:
+        demo = Demo(info, voice, console, api, settings.home)
+        acts: list[tuple[str, Callable[[Demo], Awaitable[None]]]] = [
+            ("an inbound SIP call", call_by_sip),
+            ("an inbound call through the carrier", call_by_carrier),
+            ("a campaign of every persona", dial_campaign),
+        ]
+        for title, act in acts:
+            console.rule(f"[bold]Trunkline: {title}")
+            try:
+                await act(demo)
+            except (NobodySpoke, TimeoutError, ConnectionError, PhoneUnavailable, httpx.HTTPError) as error:
+                demo.check(title, False, f"{type(error).__name__}: {error}")
+    voice.close()
+    return demo.checks
+
+
+async def call_by_sip(demo: Demo) -> None:
+    """sipp calls our number, asks, is handed to another agent, and says goodbye."""
+    info, out = demo.info, demo.console
+    async with place_sip_call(info["sip_host"], info["sip_port"], info["sip_number"]) as call:
+        caller = SpokenCaller(call, demo.voice)
+        greeting = await caller.hear_greeting()
+        out.print(f"  [cyan]agent [/] {greeting.heard}")
+        for line in ("What are your opening hours?", "I have a question about my bill."):
+            out.print(f"  [yellow]caller[/] {line}")
+            exchange = await caller.ask(line)
+            out.print(f"  [cyan]agent [/] {exchange.heard}  [dim]({exchange.wait_seconds:.2f} s)[/]")
+        out.print("  [yellow]caller[/] Goodbye.")
+        farewell = await caller.ask("Goodbye.")
+        out.print(f"  [cyan]agent [/] {farewell.heard}")
+        await call.wait_over(10)
+        assert call.answered_at is not None
+        assert call.invited_at is not None
+        demo.check("SIP call answered", True, f"INVITE → 200 OK in {call.answered_at - call.invited_at:.2f} s")
+    said = words([exchange.heard for exchange in caller.exchanges])
+    demo.check("greeting heard", "harbor dental" in said, f"{greeting.wait_seconds:.2f} s after the answer")
+    demo.check(
+        "right answer heard", "monday to friday" in said, f"{caller.exchanges[1].wait_seconds:.2f} s after asking"
+    )
+    demo.check("billing answered", "billing" in words([caller.exchanges[2].heard]), "after the handoff")
+    record = await newest_call(demo, "sip")
+    await check_record(demo, record, handoff="billing")
+
+
+async def call_by_carrier(demo: Demo) -> None:
+    """The simulated carrier calls our other number over a media stream; what its caller heard is transcribed."""
+    simulator = demo.info["simulator_url"]
+    body = {"from": "+12025550191", "to": demo.info["carrier_number"], "persona": CARRIER_CALLER}
+    async with httpx.AsyncClient(base_url=simulator, timeout=30) as client:
+        placed = (await client.post("/simulator/calls", json=body)).raise_for_status().json()
+        async with asyncio.timeout(90):
+            while True:
+                state = (await client.get(f"/simulator/calls/{placed['sid']}")).raise_for_status().json()
+                if state["status"] not in ("queued", "initiated", "ringing", "in-progress"):
+                    break
+                await asyncio.sleep(0.5)
+        heard = read_wav((await client.get(f"/simulator/calls/{placed['sid']}/heard.wav")).raise_for_status().content)
+    transcript = await demo.voice.transcribe(heard)
+    demo.console.print(f"  [dim]the caller said[/]  {' / '.join(CARRIER_CALLER['lines'])}")
+    demo.console.print(f"  [dim]the caller heard[/] {transcript}")
+    said = words([transcript])
+    demo.check("carrier call answered", "harbor dental" in said, "the greeting is in the audio that came back")
+    demo.check("right answer heard over the stream", "monday to friday" in said, "transcribed")
+    record = await newest_call(demo, "twilio")
+    await check_record(demo, record, handoff="scheduling")
+
+
+async def newest_call(demo: Demo, carrier: str) -> dict[str, Any]:
+    """The latest inbound call of that carrier, once it has ended."""
+    async with asyncio.timeout(15):
+        while True:
+            page = (await demo.api.get("/api/v1/calls", params={"direction": "inbound"})).raise_for_status().json()
+            for call in page["data"]:
+                if call["carrier"] == carrier and call["ended_at"]:
+                    return call
+            await asyncio.sleep(0.3)
+
+
+async def check_record(demo: Demo, call: dict[str, Any], *, handoff: str) -> None:
+    """What the api says of the call: its turns, the handoff and the recording."""
+    events = (await demo.api.get(f"/api/v1/calls/{call['id']}/events")).raise_for_status().json()["data"]
+    turns = (await demo.api.get(f"/api/v1/calls/{call['id']}/turns")).raise_for_status().json()["data"]
+    handed = [event["data"].get("to") for event in events if event["kind"] == "handoff.made"]
+    demo.check("handoff", handoff in handed, f"{' → '.join(['reception', *handed])}, {len(turns)} turns stored")
+    recording = await demo.api.get(f"/api/v1/calls/{call['id']}/recording")
+    demo.check("recording", recording.status_code == 200, f"{len(recording.content) / 1e6:.1f} MB, two channels")
+
+
+async def dial_campaign(demo: Demo) -> None:
+    """`trunkline campaign run` on the example's contacts, then the results against the simulator's journal."""
+    results = demo.home / "demo-results.csv"
+    contacts = EXAMPLE / "contacts.csv"
+    ran = await asyncio.to_thread(
+        _trunkline, *("campaign", "run", str(contacts), "--team", "reminder", "--out", str(results)),
+        *("--max-concurrent", "6", "--calls-per-second", "2"),
+    )  # fmt: skip
+    demo.check("campaign dialed to the end", ran == 0, f"results in {results}")
+    page = (await demo.api.get("/api/v1/campaigns", params={"limit": 1})).raise_for_status().json()
+    campaign = page["data"][0]
+    progress = (await demo.api.get(f"/api/v1/campaigns/{campaign['id']}/progress")).raise_for_status().json()
+    contacts_left = progress["contacts"]["waiting"] + progress["contacts"]["in_flight"]
+    accepted = campaign["import"]["accepted"]
+    finished = progress["contacts"]["finished"] + progress["contacts"]["blocked"]
+    demo.check(
+        "no contact lost", contacts_left == 0 and finished == accepted >= 20, f"{finished} of {accepted} finished"
+    )
+    table = Table(title="What came of it")
+    table.add_column("disposition")
+    table.add_column("contacts", justify="right")
+    for disposition, count in sorted(progress["dispositions"].items()):
+        table.add_row(disposition, str(count))
+    demo.console.print(table)
+
+
+def words(texts: list[str]) -> str:
+    """Lower case, letters only: what a recognizer's spelling leaves comparable."""
+    return " ".join("".join(c if c.isalpha() else " " for c in " ".join(texts).lower()).split())
+
+
+def read_wav(content: bytes) -> Pcm:
+    with wave.open(io.BytesIO(content)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), np.int16)
+
+
+def _trunkline(*arguments: str, quiet: bool = False) -> int:
+    """Run another command of ours as the user would."""
+    output = subprocess.DEVNULL if quiet else None
+    return subprocess.run([sys.executable, "-m", "app.cli", *arguments], stdout=output, stderr=output).returncode
+
+
+def _sum_up(console: Console, checks: list[tuple[str, bool, str]], seconds: float, settings: Settings) -> int:
+    missing = [what for what, happened, _ in checks if not happened]
+    console.rule("[bold]Trunkline: the demo")
+    console.print(f"{len(checks) - len(missing)} of {len(checks)} things happened, in {seconds:.0f} s.")
+    if missing:
+        console.print(f"[red]Did not happen:[/] {', '.join(missing)}. Logs: {settings.home}/logs/")
+        return 1
+    console.print(
+        "Where to look next: `make run`, then open the api's /docs; call the sip_number of "
+        f"{settings.home}/demo.json with a softphone; docs/flows.md tells how a call goes through the house."
+    )
+    return 0

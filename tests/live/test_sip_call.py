@@ -1,0 +1,192 @@
+"""Calls by SIP, judged by what the caller hears: sipp dials, the audio that comes back is transcribed."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from app.console.caller import SpokenCaller, Voice
+from app.console.demo import words
+from telephony.simulator.phone.sip_phone import SipCall, place_sip_call
+from tests.live.harness import Stack, wait_for
+
+pytestmark = pytest.mark.live
+
+LONG_ANSWER = "Please tell me everything about your practice."
+
+
+@pytest.fixture(scope="module")
+def voice() -> Iterator[Voice]:
+    voice = Voice()
+    yield voice
+    voice.close()
+
+
+async def find_call(api: httpx.AsyncClient, caller: str) -> dict:
+    """The newest call from that number, once it has ended."""
+
+    async def ended() -> dict | None:
+        page = (await api.get("/calls", params={"direction": "inbound"})).raise_for_status().json()
+        mine = [call for call in page["data"] if call["from_number"] == caller]
+        return mine[0] if mine and mine[0]["ended_at"] else None
+
+    return await wait_for(ended, what=f"the end of the call from {caller}")
+
+
+async def test_the_caller_hears_the_greeting_the_right_answer_and_another_agent(
+    stack: Stack, api: httpx.AsyncClient, voice: Voice
+) -> None:
+    demo, number = stack.demo, "+12025550171"
+    async with place_sip_call(demo["sip_host"], demo["sip_port"], demo["sip_number"], caller=number) as call:
+        caller = SpokenCaller(call, voice)
+        greeting = await caller.hear_greeting()
+        assert "harbor dental" in words([greeting.heard])
+        answer = await caller.ask("What are your opening hours?")
+        assert "monday to friday" in words([answer.heard])
+        billing = await caller.ask("I have a question about my bill.")
+        assert "billing" in words([billing.heard])
+        await caller.ask("Goodbye.")
+        await call.wait_over(10)
+    record = await find_call(api, number)
+    assert record["end"] == {"result": "completed", "reason": "agent_ended", "at_fault": "nobody"}
+    turns = (await api.get(f"/calls/{record['id']}/turns")).json()["data"]
+    assert "opening hours" in " ".join(turn["text"].lower() for turn in turns if turn["role"] == "person")
+    events = (await api.get(f"/calls/{record['id']}/events")).json()["data"]
+    kinds = [event["kind"] for event in events]
+    assert kinds[0] == "call.opened"
+    assert {"call.answered", "leg.joined", "turn.added", "handoff.made", "recording.ready", "call.ended"} <= set(kinds)
+
+
+async def test_the_recording_has_the_caller_left_and_the_agent_right(
+    stack: Stack, api: httpx.AsyncClient, voice: Voice, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    import io
+    import wave
+
+    import numpy as np
+    import soxr
+
+    demo, number = stack.demo, "+12025550172"
+    async with place_sip_call(demo["sip_host"], demo["sip_port"], demo["sip_number"], caller=number) as call:
+        caller = SpokenCaller(call, voice)
+        await caller.hear_greeting()
+        await caller.ask("What are your opening hours?")
+    record = await find_call(api, number)
+    assert record["end"]["reason"] == "caller_hung_up"
+
+    async def recording() -> bytes | None:
+        response = await api.get(f"/calls/{record['id']}/recording")
+        return response.content if response.status_code == 200 else None
+
+    content = await wait_for(recording, what="the recording")
+    with wave.open(io.BytesIO(content)) as file:
+        assert file.getnchannels() == 2
+        rate = file.getframerate()
+        both = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, 2)
+    left, right = (np.asarray(soxr.resample(both[:, side], rate, 8000), np.int16) for side in (0, 1))
+    assert "opening hours" in words([await voice.transcribe(left)])
+    agent = words([await voice.transcribe(right)])
+    assert "harbor dental" in agent
+    assert "monday to friday" in agent
+
+
+async def measure_barge_in(call: SipCall, voice: Voice) -> float:
+    """Speak over the agent; seconds from the first sound of the caller to the last sound heard of the agent."""
+    loop = asyncio.get_running_loop()
+    interruption = await voice.speak("Stop please, I have a different question about something else.")
+    question = await call.say(await voice.speak("What are your opening hours?"))
+
+    async def answering() -> float | None:
+        return call.first_loud_after(question.ended_at)
+
+    await wait_for(answering, what="the agent's answer")
+    await asyncio.sleep(0.8)
+    spoken = call.rtp.say(interruption)
+    await spoken.done.wait()
+    assert loop.time() > spoken.ended_at
+    started = spoken.started_at
+    # the agent's answer to the interruption comes after the caller's last word: only what lies before counts
+    last = call.last_loud_before(spoken.ended_at)
+    assert last is not None
+    return last - started
+
+
+async def test_the_agent_falls_silent_within_400_ms_when_the_caller_speaks_over_it(stack: Stack, voice: Voice) -> None:
+    demo = stack.demo
+    times: list[float] = []
+    for attempt in range(3):
+        number = f"+120255501{73 + attempt}"
+        async with place_sip_call(demo["sip_host"], demo["sip_port"], demo["sip_number"], caller=number) as call:
+            await SpokenCaller(call, voice).hear_greeting()
+            times.append(await measure_barge_in(call, voice))
+    assert sorted(times)[1] <= 0.4, times
+
+
+async def test_six_callers_at_once_all_hear_the_greeting_within_two_seconds_of_the_answer(
+    stack: Stack, voice: Voice
+) -> None:
+    demo = stack.demo
+
+    async def one(index: int) -> float:
+        number = f"+120255501{80 + index}"
+        async with place_sip_call(demo["sip_host"], demo["sip_port"], demo["sip_number"], caller=number) as call:
+            greeting = await SpokenCaller(call, voice).hear_greeting(timeout_seconds=12)
+            assert "harbor dental" in words([greeting.heard])
+            return greeting.wait_seconds
+
+    waits = await asyncio.gather(*(one(index) for index in range(6)))
+    assert max(waits) <= 2.0, waits
+
+
+async def test_an_unknown_number_is_refused_with_a_sip_error(stack: Stack) -> None:
+    demo = stack.demo
+    async with place_sip_call(demo["sip_host"], demo["sip_port"], "+12025550199") as call:
+        await call.wait_over(5)
+        assert call.refused_with is not None
+        assert 400 <= call.refused_with < 700
+        assert call.answered_at is None
+
+
+async def test_a_call_from_an_address_that_is_not_allowed_gets_no_answer_at_all(stack: Stack) -> None:
+    demo = stack.demo
+    async with place_sip_call(demo["sip_host"], demo["sip_port"], demo["sip_number"], source="127.0.0.2") as call:
+        with pytest.raises(TimeoutError):
+            await call.wait_over(4)
+        assert call.answered_at is None
+
+
+async def test_with_no_worker_free_the_caller_is_refused_within_five_seconds(stack: Stack) -> None:
+    import os
+    import signal
+
+    import psutil
+
+    worker = next(part["pid"] for part in stack.status()["parts"] if part["name"] == "worker")
+    family = [psutil.Process(worker), *psutil.Process(worker).children(recursive=True)]
+    for process in family:
+        os.kill(process.pid, signal.SIGSTOP)
+    try:
+        demo = stack.demo
+        async with place_sip_call(demo["sip_host"], demo["sip_port"], demo["sip_number"]) as call:
+            began = asyncio.get_running_loop().time()
+            await call.wait_over(8)
+            assert call.refused_with is not None
+            assert asyncio.get_running_loop().time() - began <= 5.0
+    finally:
+        for process in family:
+            os.kill(process.pid, signal.SIGCONT)
+
+
+def test_sipp_reaches_the_sip_server_from_another_loopback_address() -> None:
+    """The control of the refused-address test: 127.0.0.2 is an address of this machine that packets come from."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(2)
+        sender.bind(("127.0.0.2", 0))
+        sender.sendto(b"hello", listener.getsockname())
+        assert listener.recvfrom(100)[1][0] == "127.0.0.2"

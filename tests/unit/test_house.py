@@ -1,0 +1,61 @@
+"""The files around the code say the same as the code: compose file, example environment, lock files."""
+
+import re
+from pathlib import Path
+
+import yaml
+from typer.main import get_command
+
+from app import cli
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+OTHERS_PARTS = {"postgres", "redis", "livekit", "sip"}
+COMPOSE_ONLY = {"POSTGRES_PASSWORD"}
+
+
+def environment_names() -> set[str]:
+    return {str(field.validation_alias) for field in Settings.model_fields.values() if field.validation_alias} | {
+        name.upper() for name, field in Settings.model_fields.items() if not field.validation_alias
+    }
+
+
+def test_every_service_of_the_compose_file_runs_a_command_that_exists() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    commands = set(get_command(cli.app).commands)  # type: ignore[attr-defined]
+    ours = {name: service["command"] for name, service in services.items() if name not in OTHERS_PARTS}
+    assert {"api", "worker", "dialer", "simulator"} <= set(ours)
+    for name, command in ours.items():
+        assert command[0] == "trunkline", name
+        assert command[1] in commands, name
+
+
+def test_the_compose_file_sets_only_settings_that_exist() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    set_for_us = set(yaml.safe_load(text)["x-trunkline"]["environment"])
+    asked_for = set(re.findall(r"\$\{([A-Z_]+)", text))
+    assert set_for_us <= environment_names()
+    assert asked_for - COMPOSE_ONLY <= environment_names()
+
+
+def test_the_compose_file_pins_the_livekit_versions_of_the_go_module() -> None:
+    module = (ROOT / "deploy/livekit/go.mod").read_text()
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    for service, path in (("livekit", "livekit-server"), ("sip", "sip")):
+        pinned = re.search(rf"github\.com/livekit/{path} (v\S+)", module)
+        assert pinned is not None
+        assert services[service]["image"].endswith(f":{pinned[1]}")
+
+
+def test_the_example_environment_names_every_setting_and_no_other() -> None:
+    named = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    assert named == environment_names()
+
+
+def test_dependencies_are_locked_by_hash_and_name_no_host() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-bootstrap.txt"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text, name
+        assert "index-url" not in text, name
+        requirements = re.split(r"\n(?=[A-Za-z0-9])", text.strip())
+        assert all("--hash=sha256:" in requirement for requirement in requirements), name
