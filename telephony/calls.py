@@ -49,9 +49,6 @@ class CallStatus(StrEnum):
     CANCELED = "canceled"
 
 
-OPEN_STATUSES = frozenset({CallStatus.QUEUED, CallStatus.RINGING, CallStatus.IN_PROGRESS})
-
-
 class EndResult(StrEnum):
     """What came of the call as such; `indeterminate`: it is over and nobody can say how."""
 

@@ -1,5 +1,6 @@
 """An inbound call: which of our numbers was dialed, who answers there, and the row that makes it a call."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -30,6 +31,19 @@ class Arrival:
     room_name: str | None
     dialed: str
     caller: str
+
+
+def read_sip_arrival(room_name: str, attributes: Mapping[str, str]) -> Arrival | None:
+    """What the attributes of a SIP leg say about an inbound call; None for a leg that we dialed ourselves."""
+    if "sip.ruleID" not in attributes:
+        return None
+    return Arrival(
+        carrier=CarrierName.SIP,
+        carrier_call_id=attributes.get("sip.callID", ""),
+        room_name=room_name,
+        dialed=attributes.get("sip.trunkPhoneNumber", ""),
+        caller=attributes.get("sip.phoneNumber", ""),
+    )
 
 
 async def answer_inbound(db: Database, arrival: Arrival) -> Call:

@@ -35,7 +35,8 @@ STREAM_IDENTITY = "caller"
 @dataclass(frozen=True)
 class RoomLeg:
     """Who is in a room. `kind` is None for what is nobody's leg (egress, ingress). `disconnect_reason`: LiveKit's own
-    word, "UNKNOWN_REASON" while connected and where it knows none. `active`: connected with media, not merely on the way in."""
+    word, "UNKNOWN_REASON" while connected or where it knows none. `active`: connected with media, not merely on
+    the way in."""
 
     identity: str
     kind: LegKind | None
@@ -73,9 +74,14 @@ def leg_kind(livekit_kind: str, identity: str, attributes: Mapping[str, str]) ->
     return LegKind.STREAM if identity == STREAM_IDENTITY else LegKind.WEB
 
 
-async def join_leg(db: Database, call: Call, *, kind: LegKind, identity: str) -> bool:
-    """Record that this leg is in the call; False if it is there already or the call is over."""
+async def join_leg(db: Database, call: Call, *, kind: LegKind, identity: str, unless_left: bool = False) -> bool:
+    """Record that this leg is in the call; False if it is there already or the call is over.
+
+    `unless_left`: also not if it was there before, for news that may be old.
+    """
     async with db.system() as connection:
+        if unless_left and await store.has_leg(connection, call.id, identity):
+            return False
         row = await store.insert_leg(connection, org_id=call.org_id, call_id=call.id, kind=kind, identity=identity)
         if row is None:
             return False

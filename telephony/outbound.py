@@ -36,6 +36,7 @@ from telephony.carriers.base import Carrier, CarrierName, DialRefused, OutgoingC
 from telephony.carriers.twilio import TwilioCarrier
 from telephony.lines import store as lines_store
 from telephony.lines.numbers import Number, load_number
+from telephony.sip_progress import follow_dial
 from telephony.switchboard import Switchboard
 from telephony.toll_gate import TollGateRefused, check_destination
 
@@ -188,6 +189,9 @@ async def place_call(lines: Lines, call: Call, *, ring_timeout_seconds: int = RI
         raise
     async with lines.db.system() as connection:
         await store.set_carrier_call_id(connection, call.id, carrier_call_id)
+    if call.carrier is CarrierName.SIP:
+        watch = follow_dial(lines.db, lines.switchboard, call, ring_timeout_seconds=ring_timeout_seconds)
+        lines.keep(watch, name=f"follow {call.id}")
 
 
 async def send_dial(lines: Lines, call: Call, ring_timeout_seconds: int) -> str:

@@ -201,30 +201,6 @@ async def select_events(connection: Connection, call_id: UUID) -> Sequence[Row]:
     return await connection.fetch("select * from call_events where call_id = $1 order by id", call_id)
 
 
-async def select_calls_page(
-    connection: Connection, *, before: tuple[datetime, UUID] | None, limit: int, org_id: UUID | None = None
-) -> Sequence[Row]:
-    """Newest first; `before` is the (created_at, id) of the last row of the page before."""
-    return await connection.fetch(
-        """
-        select * from calls
-        where ($1::uuid is null or org_id = $1)
-          and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
-        order by created_at desc, id desc limit $4
-        """,
-        org_id,
-        before[0] if before else None,
-        before[1] if before else None,
-        limit,
-    )
-
-
-async def select_published_version(connection: Connection, team_id: UUID) -> Row | None:
-    return await connection.fetchrow(
-        "select id, org_id from team_versions where team_id = $1 and status = 'published'", team_id
-    )
-
-
 async def select_organization(connection: Connection, org_id: UUID) -> Row | None:
     return await connection.fetchrow("select country, settings from organizations where id = $1", org_id)
 

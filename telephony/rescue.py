@@ -1,0 +1,209 @@
+"""Nobody is left in silence: what to do when the agent, or the room, of an open call is gone.
+
+An agent's loss shows in two ways. When its process ends in order, LiveKit says `participant_left` at once. When it is
+killed, LiveKit waits some 20 s for it to come back, so the agent's own heartbeat (`legs.beat_agent`) is what counts.
+Either way whoever closes the agent's leg row replaces it: once a loss, however many processes notice.
+"""
+
+import asyncio
+import itertools
+from datetime import timedelta
+
+from app.logs import get_logger
+from telephony import store
+from telephony.calls import (
+    AtFault,
+    Call,
+    CallStatus,
+    DispatchMetadata,
+    End,
+    EndReason,
+    EndResult,
+    EventKind,
+    end_call,
+    find_call_by_room,
+    load_call,
+    read_call,
+    record_event,
+)
+from telephony.carriers.base import CarrierName
+from telephony.inbound import UnknownNumber, answer_inbound, read_sip_arrival
+from telephony.legs import CALLER_KINDS, LegKind, RoomLeg, find_silent_agents, join_leg, leave_leg
+from telephony.outbound import Lines, hang_up
+from telephony.sip_progress import end_of_sip_leg
+from telephony.switchboard import EventName, LiveKitEvent, SwitchboardError
+
+log = get_logger(__name__)
+
+MOST_RESCUES = 2
+REPLACEMENT_SECONDS = 8.0
+"""How long the caller may wait for the replacement of a lost agent."""
+SILENT_AFTER_SECONDS = 6.0
+"""An agent without a heartbeat for so long is lost. Three beats: a busy machine delays one, hardly three."""
+POLL_SECONDS = 0.5
+WATCH_SECONDS = 1.0
+SWEEP_EVERY = 15
+"""Every so many rounds of the watch, look for calls whose end nobody told us."""
+QUIET_SECONDS = 60.0
+UNANSWERED_SECONDS = 600.0
+
+WORKER_LOST = End(EndResult.FAILED, EndReason.WORKER_LOST, AtFault.US)
+LOST = End(EndResult.INDETERMINATE, EndReason.LOST, AtFault.US)
+
+
+async def on_room_event(lines: Lines, event: LiveKitEvent) -> None:
+    """Apply one LiveKit webhook. Webhooks come late, twice and in any order: every step is safe to repeat."""
+    call = await find_call_by_room(lines.db, event.room_name)
+    if call is None:
+        if event.name is EventName.PARTICIPANT_LEFT and event.leg:
+            await record_unanswered(lines, event.room_name, event.leg)
+        return
+    if event.name is EventName.ROOM_FINISHED:
+        await end_call(lines.db, call.id, LOST)
+    elif event.leg is None or event.leg.kind is None:
+        return
+    elif event.name is EventName.PARTICIPANT_JOINED:
+        await join_leg(lines.db, call, kind=event.leg.kind, identity=event.leg.identity)
+    elif event.name in (EventName.PARTICIPANT_LEFT, EventName.CONNECTION_ABORTED):
+        await on_leg_left(lines, call, event.leg, event.leg.kind)
+
+
+async def on_leg_left(lines: Lines, call: Call, leg: RoomLeg, kind: LegKind) -> None:
+    """The person's leaving ends the call; an agent's leaving ends it or calls for another."""
+    if call.end is not None:
+        if kind is LegKind.AGENT:
+            # The agent ended the call and may have died before it closed the room.
+            await lines.switchboard.close_room(call.room_name)
+        return
+    # A leg that joined before its call had a row (inbound SIP) is recorded now.
+    await join_leg(lines.db, call, kind=kind, identity=leg.identity, unless_left=True)
+    left = await leave_leg(lines.db, call, identity=leg.identity)
+    if kind in CALLER_KINDS:
+        await hang_up(lines, call, end_of_leg(call, leg, kind))
+    elif kind is LegKind.AGENT and left:
+        await replace_agent(lines, call, leg.identity)
+
+
+def end_of_leg(call: Call, leg: RoomLeg, kind: LegKind) -> End:
+    """How the call ends when the person's leg is gone and nobody said anything better before."""
+    if kind is LegKind.STREAM and leg.disconnect_reason != "CLIENT_INITIATED":
+        return End(EndResult.INDETERMINATE, EndReason.MEDIA_LOST)
+    return end_of_sip_leg(call, leg)
+
+
+async def record_unanswered(lines: Lines, room_name: str, leg: RoomLeg) -> None:
+    """A SIP caller left before any agent opened the call: leave a row that says so."""
+    arrival = read_sip_arrival(room_name, leg.attributes) if leg.kind is LegKind.SIP else None
+    if arrival is None:
+        return
+    try:
+        call = await answer_inbound(lines.db, arrival)
+    except UnknownNumber:
+        log.info("a call to an unknown number was refused", room=room_name)
+        return
+    await end_call(lines.db, call.id, end_of_sip_leg(call, leg))
+
+
+async def replace_agent(lines: Lines, call: Call, lost: str) -> None:
+    """Send another agent for the `lost` one, if the person is still there; hang up if that was tried often enough.
+
+    Call it only after closing the lost agent's leg row, which makes it happen once a loss.
+    """
+    legs = await lines.switchboard.list_legs(call.room_name)
+    if not any(leg.kind in CALLER_KINDS for leg in legs) or has_agent(legs, lost):
+        return
+    async with lines.db.system() as connection:
+        row = await store.claim_rescue(connection, call.id, rescues_seen=call.rescues, most=MOST_RESCUES)
+        if row is not None:
+            data = {"lost": lost, "rescues": row["rescues"]}
+            await record_event(connection, call.org_id, call.id, EventKind.CALL_RESCUED, data)
+    if row is None:
+        await give_up(lines, call)
+        return
+    log.warning("an agent was lost, sending another", call_id=str(call.id), lost=lost)
+    try:
+        # What LiveKit still keeps of the lost one must not count as an agent, nor come back beside the new one.
+        await lines.switchboard.remove_leg(call.room_name, lost)
+        await lines.switchboard.dispatch_agent(call.room_name, DispatchMetadata(call_id=call.id, rescue=True))
+    finally:
+        lines.keep(await_replacement(lines, call, lost), name=f"rescue {call.id}")
+
+
+async def give_up(lines: Lines, call: Call) -> None:
+    """Hang up on a call that lost its agents too often, unless another process just rescued it."""
+    now = await load_call(lines.db, call.id)
+    if now.end is None and now.rescues >= MOST_RESCUES and now.rescues == call.rescues:
+        await hang_up(lines, now, WORKER_LOST)
+
+
+async def await_replacement(lines: Lines, call: Call, lost: str) -> None:
+    """Wait for the new agent; without one in time, hang up rather than leave the caller in silence."""
+    for _ in range(round(REPLACEMENT_SECONDS / POLL_SECONDS)):
+        await asyncio.sleep(POLL_SECONDS)
+        if (await load_call(lines.db, call.id)).end is not None:
+            return
+        try:
+            if has_agent(await lines.switchboard.list_legs(call.room_name), lost):
+                return
+        except SwitchboardError:
+            continue  # asked again in a moment; without any answer the time runs out
+    await hang_up(lines, call, WORKER_LOST)
+
+
+def has_agent(legs: list[RoomLeg], lost: str = "") -> bool:
+    return any(leg.kind is LegKind.AGENT and leg.active and leg.identity != lost for leg in legs)
+
+
+async def watch_calls(lines: Lines) -> None:
+    """Run for as long as the process does (the api owns it): replace agents whose heart stopped, and now and then end
+    the calls whose end nobody told us. Any number of processes may watch."""
+    for round_ in itertools.count(1):
+        try:
+            await rescue_silent(lines)
+            if round_ % SWEEP_EVERY == 0:
+                await hang_up_abandoned(lines)
+                await end_lost(lines)
+        # The outermost loop: whatever is wrong now (Postgres restarts, LiveKit is away) may be right in a second.
+        except Exception:
+            log.exception("watching the calls failed")
+            # No heart could be heard meanwhile: let them beat again before judging.
+            await asyncio.sleep(SILENT_AFTER_SECONDS)
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+async def rescue_silent(lines: Lines) -> None:
+    """Replace every agent without a heartbeat."""
+    for call, identity in await find_silent_agents(lines.db, silent_for=timedelta(seconds=SILENT_AFTER_SECONDS)):
+        if await leave_leg(lines.db, call, identity=identity):
+            await replace_agent(lines, call, identity)
+
+
+async def hang_up_abandoned(lines: Lines) -> None:
+    """A call whose last agent left and was not replaced: whoever was to do it died over it."""
+    async with lines.db.system() as connection:
+        rows = await store.select_abandoned_calls(connection, timedelta(seconds=REPLACEMENT_SECONDS + 4))
+    for call in map(read_call, rows):
+        agents = [leg for leg in await lines.switchboard.list_legs(call.room_name) if has_agent([leg])]
+        if agents:
+            await join_leg(lines.db, call, kind=LegKind.AGENT, identity=agents[0].identity)
+        else:
+            await hang_up(lines, call, WORKER_LOST)
+
+
+async def end_lost(lines: Lines) -> None:
+    """End the calls that have no room any more, or that nobody answered for ten minutes."""
+    async with lines.db.system() as connection:
+        rows = await store.select_quiet_calls(connection, timedelta(seconds=QUIET_SECONDS))
+    calls = [read_call(row) for row in rows]
+    if not calls:
+        return
+    rooms = await lines.switchboard.list_rooms([call.room_name for call in calls])
+    async with lines.db.system() as connection:
+        overdue_rows = await store.select_quiet_calls(connection, timedelta(seconds=UNANSWERED_SECONDS))
+    overdue = {row["id"] for row in overdue_rows}
+    for call in calls:
+        had_room = call.answered_at is not None or call.carrier is CarrierName.SIP
+        if call.room_name not in rooms and (had_room or call.id in overdue):
+            await end_call(lines.db, call.id, LOST)
+        elif call.status is not CallStatus.IN_PROGRESS and call.id in overdue:
+            await hang_up(lines, call, LOST)
