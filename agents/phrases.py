@@ -9,6 +9,7 @@ run away: the work is bounded by the words heard (the last 200) and four gaps a 
     bill*              a word that begins so
     talk ... billing   up to three words between
     name is <name>     one word, kept as `name`
+    <day:monday|tue*>  one of these words, kept as `day`
     call me <when...>  one to eight words, kept as `when`
 """
 
@@ -25,7 +26,7 @@ MAX_OPEN_TOKENS = 4
 GAP_WORDS = 3
 CAPTURED_WORDS = 8
 
-_CAPTURE = re.compile(r"<([a-z][a-z0-9_]{0,39})(\.\.\.)?>")
+_CAPTURE = re.compile(r"<([a-z][a-z0-9_]{0,39})(?:(\.\.\.)|:([^<>]+))?>")
 _WORD = re.compile(r"[^\W_]+\*?")
 
 
@@ -80,17 +81,22 @@ def compile_phrase(text: str) -> Phrase:
 def _compile_token(part: str) -> Token:
     if part == "...":
         return Token(least=0, most=GAP_WORDS)
+    capture = None
     if captured := _CAPTURE.fullmatch(part):
-        return Token(capture=captured[1], most=CAPTURED_WORDS if captured[2] else 1)
+        capture = captured[1]
+        if not captured[3]:
+            return Token(capture=capture, most=CAPTURED_WORDS if captured[2] else 1)
+        part = captured[3]
     choices = [re.sub(r"[.,!?;:]+$", "", choice) for choice in part.split("|")]
     for choice in choices:
         if not _WORD.fullmatch(choice):
             raise InvalidPhrase(
-                f"cannot read {part!r}: write words, word|word, stem*, ..., <name> or <name...>", part=part
+                f"cannot read {part!r}: write words, word|word, stem*, ..., <name>, <name:word|word> or <name...>"
             )
     return Token(
         words=frozenset(choice for choice in choices if not choice.endswith("*")),
         stems=tuple(choice[:-1] for choice in choices if choice.endswith("*")),
+        capture=capture,
     )
 
 
@@ -113,7 +119,10 @@ def _match_from(phrase: Phrase, index: int, words: list[str], at: int) -> dict[s
         return {}
     token = phrase[index]
     if not token.is_open:
-        return _match_from(phrase, index + 1, words, at + 1) if at < len(words) and token.meets(words[at]) else None
+        if at >= len(words) or not token.meets(words[at]):
+            return None
+        rest = _match_from(phrase, index + 1, words, at + 1)
+        return rest if rest is None or token.capture is None else rest | {token.capture: words[at]}
     # A capture takes as much as it can, a gap as little: "call me <when...>" wants the whole rest.
     lengths: Iterable[int] = range(token.least, min(token.most, len(words) - at) + 1)
     for length in reversed(list(lengths)) if token.capture else lengths:
