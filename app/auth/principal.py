@@ -88,3 +88,9 @@ class Principal:
         if scope in ROLE_SCOPES[self.role]:
             raise Forbidden(f"This API key was made without the scope {scope}.", scope=scope.value)
         raise Forbidden(f"This API key has the role {self.role}, which has no scope {scope}.", scope=scope.value)
+
+    def demand_role(self, least: Role) -> None:
+        """Raises Forbidden below that role: for what row-level security hides from lower ones."""
+        ranks = list(Role)
+        if ranks.index(self.role) < ranks.index(least):
+            raise Forbidden(f"This needs the role {least} or higher; yours is {self.role}.", role=least.value)

@@ -1,0 +1,270 @@
+"""Campaigns over REST: made from a file, started, paused, watched."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, status
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import StreamingResponse
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import UploadFile
+
+from app.api.dependencies import Parts, State, require
+from app.api.wire.pages import Page
+from app.api.wire.problems import problem_responses
+from app.auth.principal import Principal, Scope
+from app.ids import CampaignId, OrgId
+from campaigns import campaigns
+from campaigns.campaigns import Campaign, CampaignStatus, Plan
+from campaigns.report import stream_results
+from campaigns.rules.retries import RetryRule
+from telephony import reading_store
+from telephony.lines.numbers import parse_number
+
+router = APIRouter(prefix="/api/v1/campaigns", tags=["Campaigns"], responses=problem_responses())
+
+Reading = Annotated[Principal, require(Scope.CAMPAIGNS_READ)]
+Writing = Annotated[Principal, require(Scope.CAMPAIGNS_WRITE)]
+
+_REPORT: dict[str, Any] = {
+    "rows": 24,
+    "accepted": 21,
+    "rejected": 2,
+    "duplicates": 1,
+    "blocked": 0,
+    "phone_column": "phone",
+    "name_column": "name",
+    "variables": ["appointment"],
+    "errors": [{"line": 7, "column": "phone", "value": "12", "reason": "too short"}],
+}
+_CAMPAIGN: dict[str, Any] = {
+    "id": "0199f2a4-6f0e-7c60-9d0b-000000000020",
+    "name": "Reminders",
+    "status": "draft",
+    "team": "harbor-dental",
+    "from_number": "+12025550101",
+    "max_concurrent": 5,
+    "calls_per_second": 1.0,
+    "max_attempts": 3,
+    "ring_timeout_seconds": 30,
+    "import": _REPORT,
+    "created_at": "2026-11-20T17:39:00Z",
+    "started_at": None,
+    "finished_at": None,
+}
+_PLAN: dict[str, Any] = {
+    "name": "Reminders",
+    "team": "harbor-dental",
+    "from_number": "+12025550101",
+    "max_concurrent": 5,
+    "calls_per_second": 1.0,
+    "max_attempts": 2,
+    "retry_delay_seconds": 300,
+}
+
+
+class CampaignOut(BaseModel):
+    """A campaign; `import` tells what became of the rows of its file."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CAMPAIGN]})
+
+    id: UUID
+    name: str
+    status: CampaignStatus
+    team: str
+    from_number: str
+    max_concurrent: int
+    calls_per_second: float
+    max_attempts: int
+    ring_timeout_seconds: int
+    import_report: dict[str, Any] = Field(
+        validation_alias=AliasChoices("import", "import_report"), serialization_alias="import"
+    )
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class NewCampaign(BaseModel):
+    """The fields beside the file. `team`: its slug; `retry_delay_seconds`: the wait before another try, whatever came
+    of the last."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_PLAN]})
+
+    name: str = Field(min_length=1, max_length=200)
+    team: str = Field(min_length=1, max_length=63)
+    from_number: str | None = Field(None, max_length=40)
+    max_concurrent: int = Field(5, ge=1, le=1000)
+    calls_per_second: float = Field(1.0, gt=0, le=100)
+    max_attempts: int = Field(3, ge=1, le=20)
+    retry_delay_seconds: float | None = Field(None, ge=0, le=30 * 86400)
+    ring_timeout_seconds: int = Field(30, ge=15, le=120)
+
+
+class ProgressOut(BaseModel):
+    """Counts at one instant. `attempts.dialed`: requests that went, or may have gone, out."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "running",
+                    "contacts": {"waiting": 9, "in_flight": 3, "finished": 8, "blocked": 1},
+                    "attempts": {"placed": 3, "settled": 9, "dialed": 12},
+                    "dispositions": {"confirmed": 5, "busy": 3},
+                }
+            ]
+        }
+    )
+
+    status: CampaignStatus
+    contacts: dict[str, int]
+    attempts: dict[str, int]
+    dispositions: dict[str, int]
+
+
+_UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file", "name", "team"],
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "CSV, UTF-8, a column of numbers.",
+                        },
+                        **NewCampaign.model_json_schema()["properties"],
+                    },
+                },
+                "example": {"file": "phone,name\n+12025550142,Ada\n", **_PLAN},
+            }
+        },
+    }
+}
+
+
+@router.get("", summary="Campaigns, newest first")
+async def get_campaigns(state: Parts, principal: Reading) -> Page[CampaignOut]:
+    found = await campaigns.list_campaigns(state.db, principal.org_id, claims=principal.claims())
+    return Page(data=[render_campaign(campaign) for campaign in found], next_cursor=None)
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    summary="Make a campaign from a CSV file",
+    openapi_extra=_UPLOAD,
+    responses=problem_responses(413),
+)
+async def post_campaign(request: Request, state: Parts, principal: Writing) -> CampaignOut:
+    """Bad and repeated rows are reported with line and reason, the good ones go in. Nothing is dialed before start."""
+    # Not a parameter: FastAPI would take in the whole file before it asks who sends it.
+    async with request.form(max_files=1, max_fields=20) as form:
+        file = form.get("file")
+        fields = read_fields(form, has_file=isinstance(file, UploadFile))
+        assert isinstance(file, UploadFile)  # read_fields refused everything else
+        plan = await read_plan(state, principal, fields)
+        campaign, report = await campaigns.create_campaign_from_file(
+            state.db, principal.org_id, plan, file.file, claims=principal.claims()
+        )
+    return render_campaign(campaign, report.to_json())
+
+
+@router.get("/{campaign_id}", summary="One campaign", responses=problem_responses(404))
+async def get_campaign(state: Parts, principal: Reading, campaign_id: UUID) -> CampaignOut:
+    return render_campaign(await campaigns.load_campaign(*_named(state, principal, campaign_id), **_as(principal)))
+
+
+@router.post("/{campaign_id}/start", summary="Start or go on dialing", responses=problem_responses(404, 409))
+async def post_start(state: Parts, principal: Writing, campaign_id: UUID) -> CampaignOut:
+    return render_campaign(await campaigns.start_campaign(*_named(state, principal, campaign_id), **_as(principal)))
+
+
+@router.post("/{campaign_id}/pause", summary="Dial nothing more for now", responses=problem_responses(404, 409))
+async def post_pause(state: Parts, principal: Writing, campaign_id: UUID) -> CampaignOut:
+    return render_campaign(await campaigns.pause_campaign(*_named(state, principal, campaign_id), **_as(principal)))
+
+
+@router.get("/{campaign_id}/progress", summary="How far it is", responses=problem_responses(404))
+async def get_progress(state: Parts, principal: Reading, campaign_id: UUID) -> ProgressOut:
+    progress = await campaigns.load_progress(*_named(state, principal, campaign_id), **_as(principal))
+    return ProgressOut.model_validate(progress.to_json())
+
+
+@router.get(
+    "/{campaign_id}/results",
+    summary="A CSV row for every attempt",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}}}, **problem_responses(404)},
+)
+async def get_results(state: Parts, principal: Reading, campaign_id: UUID) -> StreamingResponse:
+    named = _named(state, principal, campaign_id)
+    await campaigns.load_campaign(*named, **_as(principal))
+    headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}.csv"'}
+    return StreamingResponse(stream_results(*named, **_as(principal)), media_type="text/csv", headers=headers)
+
+
+def _named(state: State, principal: Principal, campaign_id: UUID) -> tuple[Any, OrgId, CampaignId]:
+    return state.db, principal.org_id, CampaignId(campaign_id)
+
+
+def _as(principal: Principal) -> dict[str, Any]:
+    return {"claims": principal.claims()}
+
+
+def read_fields(form: Mapping[str, Any], *, has_file: bool) -> NewCampaign:
+    """Raises RequestValidationError with every fault; an empty field is one that was not sent."""
+    texts = {name: value for name, value in form.items() if name != "file" and value != ""}
+    faults: list[Any] = [] if has_file else [{"loc": ("body", "file"), "msg": "Send the CSV as a file."}]
+    try:
+        fields = NewCampaign.model_validate(texts)
+    except ValidationError as error:
+        faults += [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
+        raise RequestValidationError(faults) from error
+    if faults:
+        raise RequestValidationError(faults)
+    return fields
+
+
+async def read_plan(state: State, principal: Principal, fields: NewCampaign) -> Plan:
+    """Raises InvalidNumber."""
+    from_number = None
+    if fields.from_number is not None:
+        async with state.db.request(principal.claims()) as connection:
+            country = await reading_store.select_country(connection, principal.org_id)
+        from_number = parse_number(fields.from_number, country)
+    usual = RetryRule(fields.max_attempts)
+    uniform = fields.retry_delay_seconds
+    return Plan(
+        name=fields.name,
+        team=fields.team,
+        from_number=from_number,
+        max_concurrent=fields.max_concurrent,
+        calls_per_second=fields.calls_per_second,
+        retry=usual if uniform is None else RetryRule.uniform(fields.max_attempts, uniform),
+        ring_timeout_seconds=fields.ring_timeout_seconds,
+    )
+
+
+def render_campaign(campaign: Campaign, report: dict[str, Any] | None = None) -> CampaignOut:
+    return CampaignOut(
+        id=campaign.id,
+        name=campaign.name,
+        status=campaign.status,
+        team=campaign.team,
+        from_number=campaign.from_number,
+        max_concurrent=campaign.max_concurrent,
+        calls_per_second=campaign.calls_per_second,
+        max_attempts=campaign.retry.max_attempts,
+        ring_timeout_seconds=campaign.ring_timeout_seconds,
+        import_report=dict(campaign.import_report if report is None else report),
+        created_at=campaign.created_at,
+        started_at=campaign.started_at,
+        finished_at=campaign.finished_at,
+    )
