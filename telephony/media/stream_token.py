@@ -32,6 +32,7 @@ class StreamGrant:
 
 
 def sign_stream_token(settings: Settings, grant: StreamGrant, *, now: datetime) -> str:
+    """Raises InvalidStreamToken where no secret key is set: nothing that everybody can sign is ever given out."""
     claims = {
         "aud": AUDIENCE,
         "sub": str(grant.call_id),
@@ -39,7 +40,10 @@ def sign_stream_token(settings: Settings, grant: StreamGrant, *, now: datetime) 
         "iat": now,
         "exp": now + LIFETIME,
     }
-    return jwt.encode(claims, settings.secret_key.get_secret_value(), algorithm=ALGORITHM)
+    try:
+        return jwt.encode(claims, settings.secret_key.get_secret_value(), algorithm=ALGORITHM)
+    except jwt.PyJWTError as error:
+        raise InvalidStreamToken("No stream token can be signed: set TRUNKLINE_SECRET_KEY.") from error
 
 
 def verify_stream_token(settings: Settings, token: str, *, carrier_call_id: str) -> StreamGrant:
@@ -53,7 +57,7 @@ def verify_stream_token(settings: Settings, token: str, *, carrier_call_id: str)
             options={"require": ["exp", "aud", "sub"]},
         )
         grant = StreamGrant(CallId(UUID(claims["sub"])), str(claims["carrier_call_id"]))
-    except (jwt.InvalidTokenError, ValueError, KeyError) as error:
+    except (jwt.PyJWTError, ValueError, KeyError) as error:
         raise InvalidStreamToken("The stream's token is not valid.") from error
     if not carrier_call_id or grant.carrier_call_id != carrier_call_id:
         raise InvalidStreamToken("The stream's token is for another call.")
