@@ -1,0 +1,106 @@
+"""Is a part ready? Each check speaks the part's own protocol and returns once it answers; callers bound the time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+import httpx
+
+Check = Callable[[], Awaitable[None]]
+
+INTERVAL_SECONDS = 0.1
+
+
+async def _until(ask: Callable[[], Awaitable[bool]]) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(2):
+                if await ask():
+                    return
+        except (OSError, EOFError, TimeoutError, httpx.HTTPError):
+            pass
+        await asyncio.sleep(INTERVAL_SECONDS)
+
+
+def answers_http(url: str) -> Check:
+    """GET gives 200."""
+
+    async def ask() -> bool:
+        # Straight to the part: a proxy from the environment knows nothing of our loopback.
+        async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+            return (await client.get(url)).status_code == 200
+
+    return lambda: _until(ask)
+
+
+def answers_ping(url: str) -> Check:
+    """Redis answers PING, after AUTH where the URL carries a password."""
+    parts = urlsplit(url)
+
+    async def ask() -> bool:
+        reader, writer = await asyncio.open_connection(parts.hostname or "127.0.0.1", parts.port or 6379)
+        try:
+            if parts.password:
+                user = f"{parts.username} " if parts.username else ""
+                writer.write(f"AUTH {user}{parts.password}\r\n".encode())
+                await reader.readuntil(b"\r\n")
+            writer.write(b"PING\r\n")
+            return (await reader.readuntil(b"\r\n")).startswith(b"+PONG")
+        finally:
+            writer.close()
+
+    return lambda: _until(ask)
+
+
+def accepts_tcp(host: str, port: int) -> Check:
+    """Something listens there."""
+
+    async def ask() -> bool:
+        _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+        return True
+
+    return lambda: _until(ask)
+
+
+class _FirstDatagram(asyncio.DatagramProtocol):
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if not self.answer.done():
+            self.answer.set_result(data)
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(exc)
+
+
+def answers_options(port: int) -> Check:
+    """A SIP server on loopback answers OPTIONS (RFC 3261, section 11) over UDP with 200."""
+
+    async def ask() -> bool:
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.create_datagram_endpoint(_FirstDatagram, remote_addr=("127.0.0.1", port))
+        try:
+            own = transport.get_extra_info("sockname")[1]
+            transport.sendto(options_request(port, own))
+            return (await protocol.answer).startswith(b"SIP/2.0 200")
+        finally:
+            transport.close()
+
+    return lambda: _until(ask)
+
+
+def options_request(port: int, own_port: int) -> bytes:
+    lines = (
+        f"OPTIONS sip:127.0.0.1:{port} SIP/2.0",
+        f"Via: SIP/2.0/UDP 127.0.0.1:{own_port};branch=z9hG4bK{own_port}",
+        "Max-Forwards: 1",
+        f"From: <sip:health@127.0.0.1:{own_port}>;tag={own_port}",
+        f"To: <sip:127.0.0.1:{port}>",
+        f"Call-ID: health-{own_port}@127.0.0.1",
+        "CSeq: 1 OPTIONS",
+        "Content-Length: 0",
+    )
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()

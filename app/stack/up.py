@@ -1,0 +1,201 @@
+"""`trunkline up`: start everything, watch it, and end it in order when told to stop."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.clock import utc_now
+from app.errors import TrunklineError
+from app.settings import Settings
+from app.stack.down import sweep_leftovers
+from app.stack.livekit.build import LiveKitPrograms
+from app.stack.migrate import apply_migrations
+from app.stack.parts import LIVEKIT, NAMES, POSTGRES, SIMULATOR, STOP_WAVES, plan_foundation, plan_processes
+from app.stack.ports import check_port
+from app.stack.postgres import EmbeddedPostgres, prepare_postgres
+from app.stack.processes.log_files import log_file, rotate, tail
+from app.stack.processes.part import Part
+from app.stack.processes.supervisor import PartFailed, Supervisor
+from app.stack.seed import seed_example
+from app.stack.stack_env import decide_env, load_given, read_env, write_env
+from app.stack.state import (
+    Phase,
+    StackLock,
+    StackState,
+    is_running,
+    mark_process,
+    read_state,
+    write_state,
+)
+
+# The first build of LiveKit is most of it.
+LONGEST_START_SECONDS = 1500
+SUPERVISOR_LOG = "up"
+
+Tell = Callable[[StackState], None]
+
+
+class Journal:
+    """Keeps the state file true: every change of a part or a phase is written before anything else happens."""
+
+    def __init__(self, home: Path, tell: Tell) -> None:
+        mark = mark_process(os.getpid())
+        assert mark is not None  # we are running
+        self._home = home
+        self._tell = tell
+        self._supervisor: Supervisor | None = None
+        self.state = StackState(supervisor=mark, phase=Phase.STARTING, started_at=utc_now())
+        self.write()
+
+    def follow(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    def write(self) -> None:
+        if self._supervisor is not None:
+            self.state.parts = self._supervisor.statuses
+        write_state(self._home, self.state)
+        self._tell(self.state)
+
+    def enter(self, phase: Phase, *, failure: str = "") -> None:
+        self.state.phase = phase
+        self.state.failure = failure or self.state.failure
+        self.write()
+
+    def note(self, text: str) -> None:
+        self.state.note = text
+        self.write()
+
+
+async def run_stack(tell: Tell) -> None:
+    """The supervisor: returns after a signal to stop, with nothing left running.
+
+    Raises AlreadyRunning, PortBusy, PartFailed and whatever setting a part up raises; nothing is left running then
+    either.
+    """
+    given = load_given()
+    home = make_home(given.home)
+    lock = StackLock(home)
+    lock.take()
+    try:
+        sweep_leftovers(home)
+        journal = Journal(home, tell)
+        try:
+            await _run(given, home, journal)
+        except TrunklineError as error:
+            journal.enter(Phase.FAILED, failure=error.detail)
+            raise
+        journal.enter(Phase.STOPPED)
+    finally:
+        lock.release()
+
+
+async def _run(given: Settings, home: Path, journal: Journal) -> None:
+    stop = _stop_on_signals()
+    postgres = await _embedded_postgres(given, home)
+    write_env(home, decide_env(given, read_env(home), postgres.url if postgres else None))
+    settings = Settings.load()
+    programs = LiveKitPrograms(home, log_file(home, "build"), journal.note)
+    foundation = plan_foundation(given, settings, postgres, programs)
+    processes = plan_processes(given, settings)
+    for part in (*foundation, *processes):
+        for claim in part.ports if part.prepare else ():
+            check_port(part.name, claim)
+    supervisor = Supervisor(home, journal.write)
+    journal.follow(supervisor)
+    try:
+        start = asyncio.create_task(_bring_up(supervisor, settings, foundation, processes))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait((start, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if start.done():
+            start.result()
+            journal.enter(Phase.READY)
+            await stopped
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
+        journal.enter(Phase.STOPPING)
+    finally:
+        await supervisor.stop(STOP_WAVES)
+
+
+async def _bring_up(supervisor: Supervisor, settings: Settings, foundation: list[Part], processes: list[Part]) -> None:
+    supervisor.watch(foundation)
+    await supervisor.wait_ready([POSTGRES])
+    await apply_migrations(settings.database_url)
+    supervisor.watch(processes)
+    await supervisor.wait_ready([LIVEKIT, SIMULATOR])
+    await seed_example(settings)
+    await supervisor.wait_ready(NAMES)
+
+
+async def _embedded_postgres(given: Settings, home: Path) -> EmbeddedPostgres | None:
+    if given.database_url:
+        return None
+    return await asyncio.to_thread(prepare_postgres, home, given.ports.postgres)
+
+
+def make_home(home: Path) -> Path:
+    """The folder for everything that this installation keeps, closed to others."""
+    for folder in (home, home / "logs", home / "pids"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    return home
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def start_detached(home: Path, tell: Tell) -> StackState:
+    """Start the supervisor in a session of its own and wait until everything is ready.
+
+    Raises PartFailed with what the supervisor said when it gave up, or when the time is over.
+    """
+    make_home(home)
+    log = log_file(home, SUPERVISOR_LOG)
+    rotate(log)
+    with log.open("ab") as output:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + LONGEST_START_SECONDS
+    while time.monotonic() < deadline:
+        ended = supervisor.poll() is not None
+        state = read_state(home)
+        if state is not None and state.supervisor.pid == supervisor.pid:
+            tell(state)
+            if state.phase is Phase.READY:
+                # It lives on without us; nobody waits for it.
+                supervisor.returncode = 0
+                return state
+            if ended and state.failure:
+                raise PartFailed(state.failure)
+        if ended:
+            raise PartFailed("`trunkline up` ended at once. The end of its log:\n" + "\n".join(tail(log, 15)))
+        time.sleep(0.1)
+    supervisor.terminate()
+    raise PartFailed(f"Not ready after {LONGEST_START_SECONDS} s; stopped. See `trunkline logs {SUPERVISOR_LOG}`.")
+
+
+def wait_for_other(home: Path, tell: Tell) -> StackState | None:
+    """Another `up` holds the folder: wait until it is ready, or gone (None)."""
+    deadline = time.monotonic() + LONGEST_START_SECONDS
+    while time.monotonic() < deadline and is_running(home):
+        state = read_state(home)
+        if state is not None and state.phase is Phase.READY:
+            return state
+        if state is not None:
+            tell(state)
+        time.sleep(0.2)
+    return None
