@@ -44,7 +44,8 @@ class Ports:
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, frozen=True)
+    # The prefix is for field names, which count as variables too: without it HOME would be `home`.
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, frozen=True, env_prefix="TRUNKLINE_")
 
     # -- this installation
     home: Path = Field(Path(".trunkline"), validation_alias="TRUNKLINE_HOME")
