@@ -87,7 +87,8 @@ async def on_leg_left(lines: Lines, call: Call, leg: RoomLeg, kind: LegKind) -> 
 def end_of_leg(call: Call, leg: RoomLeg, kind: LegKind) -> End:
     """How the call ends when the person's leg is gone and nobody said anything better before."""
     if kind is LegKind.STREAM and leg.disconnect_reason != "CLIENT_INITIATED":
-        return End(EndResult.INDETERMINATE, EndReason.MEDIA_LOST)
+        # The bridge of a carrier's media stream runs in our own api process.
+        return End(EndResult.INDETERMINATE, EndReason.MEDIA_LOST, AtFault.US)
     return end_of_sip_leg(call, leg)
 
 

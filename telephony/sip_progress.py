@@ -82,7 +82,8 @@ def _end_of_conversation(call: Call, reason: str) -> End:
         return End(EndResult.COMPLETED, EndReason.CALLER_HUNG_UP)
     if reason == "CLIENT_INITIATED":
         return End(EndResult.COMPLETED, EndReason.CALLEE_HUNG_UP)
-    return End(EndResult.INDETERMINATE, EndReason.MEDIA_LOST)
+    their_side = AtFault.CALLER if call.direction is Direction.INBOUND else AtFault.CALLEE
+    return End(EndResult.COMPLETED, EndReason.MEDIA_LOST, their_side)
 
 
 def _end_of_dial(reason: str) -> End:
