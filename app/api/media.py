@@ -26,18 +26,18 @@ class CarrierSocket:
     async def receive(self) -> str:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
-            raise SocketClosed
+            raise SocketClosed(int(message.get("code", 1005)))
         text = message.get("text")
         if text is None:
             raise BadMessage("A binary message; the protocol is text.")
         return text
 
     async def send(self, text: str) -> None:
-        # Starlette says RuntimeError for a socket that is closed already, and passes on its server's own errors.
+        # Starlette says RuntimeError for a socket that is closed already; why it closed, only `receive` can tell.
         try:
             await self._websocket.send_text(text)
         except (WebSocketDisconnect, RuntimeError, OSError) as error:
-            raise SocketClosed from error
+            raise SocketClosed(1006) from error
 
     async def close(self, code: int, reason: str) -> None:
         if self._websocket.client_state is WebSocketState.DISCONNECTED:
@@ -51,7 +51,7 @@ async def carry_twilio(websocket: WebSocket, state: Parts) -> None:
     """One Twilio media stream. Nothing happens before its `start` message brings a valid token for its call."""
     await websocket.accept()
     try:
-        await carry_stream(CarrierSocket(websocket), TwilioStream, state.lines, CarrierName.TWILIO)
+        await carry_stream(CarrierSocket(websocket), TwilioStream(), state.lines, CarrierName.TWILIO)
     # The outermost loop of a call: whatever broke in it must not reach the server that carries the others.
     except Exception:
         log.exception("a media stream failed")

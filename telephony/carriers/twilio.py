@@ -1,4 +1,4 @@
-"""Twilio, through its own SDK: dial, hang up, list, and read and answer its webhooks.
+"""Twilio, through its own SDK: dial, hang up, list calls, and check its webhooks.
 
 The SDK talks over our httpx client, for two reasons: httpx says whether a failed request had left (which decides
 between `DialRefused` and `DialUncertain`), and a base URL points everything at the simulator. Nothing is retried.
@@ -17,7 +17,6 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
-from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
 
 from app.errors import NotFound
 from app.ids import E164
@@ -42,8 +41,6 @@ RETRYABLE_STATUSES = frozenset({401, 429})
 
 # "Call is not in-progress. Cannot redirect": what an update of a finished call answers.
 CALL_IS_OVER = 21220
-
-APOLOGY = "We are sorry, something went wrong on our side. Please call again in a few minutes."
 
 
 class NumberNotOwned(NotFound):
@@ -182,7 +179,11 @@ class TwilioCarrier:
 
         `params`: the form as a mapping; a multi-dict with `getlist` keeps repeated fields, which the signature covers.
         """
-        if not self._validator.validate(self._settings.public_url + path_and_query, params, signature):
+        # Without a token everybody could sign.
+        signed = bool(self._validator.token) and self._validator.validate(
+            self._settings.public_url + path_and_query, params, signature
+        )
+        if not signed:
             raise ForgedWebhook("The signature does not fit. Check PUBLIC_BASE_URL and TWILIO_AUTH_TOKEN.")
 
     async def close(self) -> None:
@@ -221,41 +222,3 @@ def read_carrier_call(row: Any) -> CarrierCall:
         from_=row._from or "",  # the SDK's own name for a field that is a Python keyword
         created_at=created,
     )
-
-
-def connect_twiml(stream_url: str, token: str) -> str:
-    """Connect the call to our media websocket.
-
-    Twilio goes on to the next verb when the websocket closes. An ordinary end hangs up over REST before closing, so
-    whoever gets as far as the apology has lost us in the middle of the call.
-    """
-    stream = Stream(url=stream_url)
-    stream.parameter(name="token", value=token)
-    connect = Connect()
-    connect.append(stream)
-    answer = VoiceResponse()
-    answer.append(connect)
-    answer.say(APOLOGY)
-    answer.hangup()
-    return str(answer)
-
-
-def reject_twiml() -> str:
-    """Refuse an inbound call unanswered: the caller hears what a number that is not in service sounds like."""
-    answer = VoiceResponse()
-    answer.reject(reason="rejected")
-    return str(answer)
-
-
-def apology_twiml() -> str:
-    """The fault is ours and the caller hears so: never silence."""
-    answer = VoiceResponse()
-    answer.say(APOLOGY)
-    answer.hangup()
-    return str(answer)
-
-
-def hangup_twiml() -> str:
-    answer = VoiceResponse()
-    answer.hangup()
-    return str(answer)

@@ -26,10 +26,16 @@ from telephony.media.stream import (
 AGENT_SECONDS = 5.0
 """How long a caller listens to nothing before we say that nobody is there."""
 SEND_SECONDS = 5.0
+CLOSE_SECONDS = 1.0
 PLAY_OUT_SECONDS = 3.0
 MOST_BAD_MESSAGES = 50
 MOST_AHEAD_SECONDS = 1.0
 """Audio faster than life is no phone call: what comes further ahead of the clock is dropped."""
+
+
+# RFC 6455, section 7.4.1; 1012 is what our server says when it is told to stop.
+ORDERLY_CLOSES = frozenset({1000, 1001, 1005})
+CLOSED_BY_US = 1012
 
 
 class StreamEnd(StrEnum):
@@ -39,6 +45,8 @@ class StreamEnd(StrEnum):
     ROOM_CLOSED = "room_closed"
     ROOM_LOST = "room_lost"
     NO_AGENT = "no_agent"
+    CARRIER_LOST = "carrier_lost"
+    WE_STOP = "we_stop"
     BAD_STREAM = "bad_stream"
 
 
@@ -114,8 +122,8 @@ class Bridge:
         while self.bad_messages < MOST_BAD_MESSAGES:
             try:
                 message = self._protocol.read(await self._socket.receive())
-            except SocketClosed:
-                return StreamEnd.CALLER_LEFT
+            except SocketClosed as closed:
+                return end_by_close(closed.code)
             except BadMessage:
                 self.bad_messages += 1
                 continue
@@ -155,8 +163,12 @@ class Bridge:
                         case payload:
                             await self._write(self._protocol.write_audio(payload))
                 await self._sleep_until(self._playout.next_due())
-        except (SocketClosed, TimeoutError):
-            return StreamEnd.CALLER_LEFT
+        except SocketClosed:
+            # Why it closed is at the end of what `_receive` has still to read.
+            await asyncio.sleep(CLOSE_SECONDS)
+            return StreamEnd.CARRIER_LOST
+        except TimeoutError:
+            return StreamEnd.CARRIER_LOST
 
     async def _write(self, text: str) -> None:
         async with asyncio.timeout(SEND_SECONDS):
@@ -194,3 +206,10 @@ class Bridge:
             await asyncio.wait({heard, *socket}, timeout=PLAY_OUT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         finally:
             heard.cancel()
+
+
+def end_by_close(code: int) -> StreamEnd:
+    """What a websocket that closed without `stop` means."""
+    if code in ORDERLY_CLOSES:
+        return StreamEnd.CALLER_LEFT
+    return StreamEnd.WE_STOP if code == CLOSED_BY_US else StreamEnd.CARRIER_LOST

@@ -17,7 +17,12 @@ class BadMessage(InvalidInput):
 
 
 class SocketClosed(Exception):
-    """The other side closed the websocket, or the connection is gone."""
+    """The websocket is closed; `code` is RFC 6455's: 1000, 1001 or 1005 for an orderly close by the other side, 1006
+    for a connection that is gone, 1012 where our own process stops."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class Socket(Protocol):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 
 from app.errors import TrunklineError, Unavailable
 from app.logs import get_logger
@@ -40,6 +39,7 @@ CLOSE_POLICY = 1008
 CLOSE_OUR_FAULT = 1011
 
 MEDIA_LOST = End(EndResult.FAILED, EndReason.MEDIA_LOST, AtFault.US)
+CARRIER_LOST = End(EndResult.INDETERMINATE, EndReason.MEDIA_LOST, AtFault.CARRIER)
 NO_WORKER = End(EndResult.FAILED, EndReason.NO_WORKER, AtFault.US)
 
 log = get_logger(__name__)
@@ -53,11 +53,8 @@ class StreamRefused(TrunklineError):
     title = "Stream refused"
 
 
-async def carry_stream(
-    socket: Socket, make_protocol: Callable[[], StreamProtocol], lines: Lines, carrier: CarrierName
-) -> None:
+async def carry_stream(socket: Socket, protocol: StreamProtocol, lines: Lines, carrier: CarrierName) -> None:
     """Everything that happens on one media websocket. Closes it; raises nothing that a stranger can cause."""
-    protocol = make_protocol()
     try:
         start = await read_start(socket, protocol)
         call = await admit_stream(lines, carrier, start)
@@ -71,14 +68,7 @@ async def carry_stream(
         log.info("a stream was refused", error=error.code)
         await socket.close(CLOSE_POLICY, error.code)
         return
-    try:
-        end = await carry_call(socket, protocol, lines, call)
-    except BaseException:
-        # Whatever it was, the call is over and says so; the caller hears the carrier's apology.
-        await asyncio.shield(drop_call(lines, call, MEDIA_LOST))
-        await socket.close(CLOSE_OUR_FAULT, "failed")
-        raise
-    await finish_stream(socket, lines, call, end)
+    await carry_call(socket, protocol, lines, call)
 
 
 async def read_start(socket: Socket, protocol: StreamProtocol) -> StreamStart:
@@ -107,8 +97,9 @@ async def admit_stream(lines: Lines, carrier: CarrierName, start: StreamStart) -
     return call
 
 
-async def carry_call(socket: Socket, protocol: StreamProtocol, lines: Lines, call: Call) -> StreamEnd:
-    """Put the caller into the room, with an agent to meet there, and carry the media."""
+async def carry_call(socket: Socket, protocol: StreamProtocol, lines: Lines, call: Call) -> None:
+    """Carry an admitted stream to its end. The caller's seat is given up last: once the row says how the call ended,
+    nobody takes the empty seat for a hang-up."""
 
     async def record_key(digit: str) -> None:
         async with lines.db.system() as connection:
@@ -116,44 +107,54 @@ async def carry_call(socket: Socket, protocol: StreamProtocol, lines: Lines, cal
 
     bridge = Bridge(socket, protocol, on_key=record_key)
     room = RoomLeg(on_audio=bridge.hear, on_interrupt=bridge.interrupt)
+    try:
+        end = await meet_and_talk(lines, call, room, bridge)
+        log.info("a stream ended", call_id=str(call.id), end=end.value, bad_messages=bridge.bad_messages)
+        await finish_stream(socket, lines, call, end)
+    except BaseException:
+        # Whatever it was (a fault of ours, or the process stops): the call is over and its row says so.
+        await asyncio.shield(settle_row(lines, call, MEDIA_LOST))
+        await socket.close(CLOSE_OUR_FAULT, "failed")
+        raise
+    finally:
+        await room.leave()
+
+
+async def meet_and_talk(lines: Lines, call: Call, room: RoomLeg, bridge: Bridge) -> StreamEnd:
+    """Put the caller into the room, with an agent to meet there, and carry the media."""
     token = lines.switchboard.mint_token(
         STREAM_IDENTITY, call.room_name, kind=LegKind.STREAM, agent=DispatchMetadata(call_id=call.id)
     )
     try:
         await room.join(lines.settings.livekit_url, token)
-        return await bridge.run(room)
     except RoomUnreachable:
         return StreamEnd.ROOM_LOST
-    finally:
-        if bridge.bad_messages:
-            log.warning("a stream brought bad messages", call_id=str(call.id), count=bridge.bad_messages)
-        await room.leave()
+    return await bridge.run(room)
 
 
 async def finish_stream(socket: Socket, lines: Lines, call: Call, end: StreamEnd) -> None:
-    """What becomes of the call. Closing the websocket makes the carrier speak its apology and hang up, so where
+    """What becomes of the call. Closing the websocket makes the carrier speak its apology and hang up; so where
     nothing went wrong the call is ended at the carrier first."""
-    log.info("a stream ended", call_id=str(call.id), end=end.value)
     match end:
         case StreamEnd.CALLER_LEFT:
-            await drop_call(lines, call, hang_up_end(call))
+            await settle_row(lines, call, hang_up_end(call))
             await socket.close(CLOSE_NORMAL, "")
         case StreamEnd.ROOM_CLOSED:
-            if await is_our_fault(lines, call):
-                await socket.close(CLOSE_OUR_FAULT, "failed")
-            else:
+            apologize = await is_our_fault(lines, call)
+            if not apologize:
                 await hang_up_at_carrier(lines, call)
-                await socket.close(CLOSE_NORMAL, "")
-            await drop_call(lines, call, MEDIA_LOST)
-        case StreamEnd.ROOM_LOST:
-            await socket.close(CLOSE_OUR_FAULT, "room lost")
-            await drop_call(lines, call, MEDIA_LOST)
+            await socket.close(CLOSE_OUR_FAULT if apologize else CLOSE_NORMAL, "")
+            await settle_row(lines, call, MEDIA_LOST)
         case StreamEnd.NO_AGENT:
+            await settle_row(lines, call, NO_WORKER)
             await socket.close(CLOSE_OUR_FAULT, "no agent")
-            await drop_call(lines, call, NO_WORKER)
-        case StreamEnd.BAD_STREAM:
+        case StreamEnd.ROOM_LOST | StreamEnd.WE_STOP:
+            await settle_row(lines, call, MEDIA_LOST)
+            await socket.close(CLOSE_OUR_FAULT, "room lost")
+        case StreamEnd.CARRIER_LOST | StreamEnd.BAD_STREAM:
+            await settle_row(lines, call, CARRIER_LOST)
             await socket.close(CLOSE_INVALID_DATA, "bad stream")
-            await drop_call(lines, call, End(EndResult.FAILED, EndReason.CARRIER_ERROR, AtFault.CARRIER))
+    await close_room(lines, call)
 
 
 def hang_up_end(call: Call) -> End:
@@ -182,13 +183,16 @@ async def hang_up_at_carrier(lines: Lines, call: Call) -> None:
         log.warning("the carrier did not take our hang-up", call_id=str(call.id), error=error.detail)
 
 
-async def drop_call(lines: Lines, call: Call, end: End) -> None:
-    """Close what is left of the call: the leg, the row (if nobody ended it before), the room."""
+async def settle_row(lines: Lines, call: Call, end: End) -> None:
+    """The leg left and the call is over, unless somebody ended it before."""
     try:
         await leave_leg(lines.db, call, identity=STREAM_IDENTITY)
         await end_call(lines.db, call.id, end)
     except Unavailable as error:
         log.error("a call could not be ended in the database", call_id=str(call.id), error=error.code)
+
+
+async def close_room(lines: Lines, call: Call) -> None:
     try:
         await lines.switchboard.close_room(call.room_name)
     except SwitchboardError as error:
