@@ -2,7 +2,7 @@
 
 A recognizer writes "uh, what're your OPENING hours" for one and "opening our's" for another, so matching knows
 only words: small letters and digits, apostrophes dropped, everything else a gap. There is no expression that could
-run away: the work is bounded by the words heard (the last 200) and four gaps a phrase.
+run away: the work is bounded by the words heard (the last 200) and three gaps a phrase.
 
     opening hours      these words, side by side
     book|schedule      one of these words
@@ -22,7 +22,7 @@ from app.errors import InvalidInput
 
 MAX_WORDS_HEARD = 200
 MAX_TOKENS = 20
-MAX_OPEN_TOKENS = 4
+MAX_OPEN_TOKENS = 3
 GAP_WORDS = 3
 CAPTURED_WORDS = 8
 

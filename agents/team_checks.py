@@ -5,6 +5,7 @@ so that one mistyped field hides no other fault.
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,7 @@ def check_meaning(raw: dict[str, Any]) -> list[Fault]:
     for path, agent in at(raw, "agents.*"):
         if isinstance(agent, dict):
             faults += _check_agent(path, agent, names)
-    return [*faults, *_check_phrases(raw), *_check_holes(raw)]
+    return [*faults, *_check_phrases(raw), *_check_holes(raw), *_check_characters(raw)]
 
 
 def check_reach(team: TeamDefinition) -> list[Fault]:
@@ -135,6 +136,14 @@ def _check_call(path: str, tool: str, arguments: Any, tools: list[str]) -> Itera
     for name, parameter in parameters.items():
         if parameter.required and name not in arguments:
             yield Fault(f"{path}.arguments", f"{tool} needs the argument {name!r}")
+
+
+def _check_characters(raw: Any, path: str = "") -> Iterator[Fault]:
+    """Neither Postgres nor a voice can do anything with these, and YAML can write them: \"\\0\"."""
+    if isinstance(raw, str) and re.search(r"[\x00-\x08]", raw):
+        yield Fault(path, "holds a control character")
+    for key, value in _parts(raw):
+        yield from _check_characters(value, f"{path}.{key}".lstrip("."))
 
 
 def _check_phrases(raw: Any) -> Iterator[Fault]:

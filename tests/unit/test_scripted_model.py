@@ -1,0 +1,237 @@
+"""The scripted model: what it hears, what it answers, and that it answers the same every time."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from livekit.agents import llm
+
+from agents.definition import TeamDefinition
+from agents.phrases import InvalidPhrase, compile_phrase, match_any, split_words
+from agents.speech.scripted import ScriptedModel
+from agents.team_file import parse_team
+from agents.tools.catalog import CATALOG
+from tests.unit.conversations import talk_to
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "harbor-dental"
+TEAM = parse_team((EXAMPLES / "team.yaml").read_text())
+REMINDER = parse_team((EXAMPLES / "reminder.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("phrase", "heard", "captured"),
+    [
+        ("opening hours", "Uh, what're your OPENING, hours?", {}),
+        ("opening hours", "hours of opening", None),
+        ("book|schedule", "I'd like to schedule it", {}),
+        ("reschedul*", "we are rescheduling", {}),
+        ("dont call", "Don't call me", {}),
+        ("don't call", "do not; dont call", {}),
+        ("leave ... message", "please leave me a short message", {}),
+        ("leave ... message", "leave it now then and send a message", None),
+        ("name is <name>", "My name is Grace Hopper.", {"name": "grace"}),
+        ("call me <when...>", "call me next tuesday at nine", {"when": "next tuesday at nine"}),
+        ("<day:monday|tue*> ... <time:morning|noon>", "Tuesday in the morning", {"day": "tuesday", "time": "morning"}),
+        ("name is <name>", "my name is", None),
+        ("café", "the CAFÉ please", {}),
+        ("1|one", "1.", {}),
+    ],
+)
+def test_phrases_match_words_not_spelling(phrase: str, heard: str, captured: dict[str, str] | None) -> None:
+    assert match_any([phrase], split_words(heard)) == captured
+
+
+@pytest.mark.parametrize(
+    "phrase", ["...", "<name>", "... hello", "a.b", "x " * 21, "<A>", "a||b", "<n:>", ".*", "(a|b)"]
+)
+def test_a_phrase_that_cannot_be_read_is_refused(phrase: str) -> None:
+    with pytest.raises(InvalidPhrase):
+        compile_phrase(phrase)
+
+
+def test_the_longest_speech_against_the_widest_phrase_stays_cheap() -> None:
+    """The work is counted, not timed: tokens looked at for 200 equal words and three open places."""
+    looked = 0
+
+    class Counted(str):
+        __slots__ = ()
+
+        def startswith(self, *stems: Any) -> bool:
+            nonlocal looked
+            looked += 1
+            return stems == (("a",),)
+
+        def __hash__(self) -> int:
+            return 0
+
+        def __eq__(self, _: object) -> bool:
+            return False
+
+    words: list[str] = [Counted("a")] * len(split_words("a " * 100_000))
+    assert len(words) == 200
+    assert match_any(["a* <b...> a* <c...> a* <d...> never*"], words) is None
+    assert looked < 200 * 9**3 * 2
+
+
+async def answer(
+    team: TeamDefinition, agent: str, items: list[tuple[str, str]], variables: dict[str, str] | None = None
+) -> llm.CollectedResponse:
+    """What the model of this agent says to a conversation of (role, text)."""
+    context = llm.ChatContext.empty()
+    for role, text in items:
+        context.add_message(role=role, content=text)  # type: ignore[arg-type]
+    model = ScriptedModel(team, team.agent(agent), variables or {})
+    return await model.chat(chat_ctx=context, tools=list(CATALOG.values())).collect()
+
+
+async def test_it_streams_word_by_word() -> None:
+    model = ScriptedModel(TEAM, TEAM.agent("reception"), {})
+    context = llm.ChatContext.empty()
+    context.add_message(role="user", content="Hello")
+    async with model.chat(chat_ctx=context, tools=[]) as stream:
+        pieces = [chunk.delta.content async for chunk in stream if chunk.delta]
+    assert pieces == ["Hello. ", "How ", "can ", "I ", "help ", "you?"]
+
+
+async def test_the_same_conversation_gets_the_same_answer_to_the_letter() -> None:
+    context = llm.ChatContext.empty()
+    context.add_message(role="user", content="What are your opening hours?")
+    model = ScriptedModel(TEAM, TEAM.agent("reception"), {})
+    runs = [
+        [chunk.model_dump() async for chunk in model.chat(chat_ctx=context, tools=list(CATALOG.values()))]
+        for _ in range(3)
+    ]
+    assert runs[0] == runs[1] == runs[2]
+    assert json.loads(runs[0][0]["delta"]["tool_calls"][0]["arguments"]) == {"topic": "opening_hours"}
+
+
+async def test_it_calls_only_what_is_offered() -> None:
+    context = llm.ChatContext.empty()
+    context.add_message(role="user", content="Goodbye.")
+    model = ScriptedModel(TEAM, TEAM.agent("reception"), {})
+    offered = await model.chat(chat_ctx=context, tools=list(CATALOG.values())).collect()
+    forbidden = await model.chat(chat_ctx=context, tools=list(CATALOG.values()), tool_choice="none").collect()
+    assert [call.name for call in offered.tool_calls] == ["end_call"]
+    assert forbidden.tool_calls == []
+    assert forbidden.text == offered.text == "Thank you for calling Harbor Dental. Goodbye."
+
+
+async def test_the_fallback_changes_when_it_is_needed_again_and_starts_over_after_an_answer() -> None:
+    first, second = TEAM.agent("reception").fallback
+    async with talk_to(TEAM) as talk:
+        assert (await talk.say("Purple elephants.")).said == [first]
+        assert (await talk.say("Purple elephants!")).said == [second]
+        assert (await talk.say("Green elephants")).said == [second]
+        assert (await talk.say("Where are you located?")).said == [TEAM.facts["address"]]
+        assert (await talk.say("Purple elephants.")).said == [first]
+
+
+async def test_yes_means_what_was_asked_last() -> None:
+    yes = [("assistant", "Shall I connect you with scheduling?"), ("user", "Yes, please.")]
+    assert (await answer(TEAM, "reception", yes)).text == "I will connect you with scheduling."
+    other = [("assistant", "How can I help you?"), ("user", "Yes, please.")]
+    assert (await answer(TEAM, "reception", other)).text == "What can I do for you?"
+
+
+async def test_words_cut_in_two_by_a_pause_are_understood_together() -> None:
+    context = llm.ChatContext.empty()
+    context.add_message(role="user", content="When do you")
+    context.add_message(role="assistant", content="Sorry, I did", interrupted=True)
+    context.add_message(role="user", content="open tomorrow?")
+    model = ScriptedModel(TEAM, TEAM.agent("reception"), {})
+    response = await model.chat(chat_ctx=context, tools=list(CATALOG.values())).collect()
+    assert [call.name for call in response.tool_calls] == ["look_up"]
+
+
+async def test_asked_again_without_new_words_it_says_nothing_more() -> None:
+    answered = [("user", "Hello"), ("assistant", "Hello. How can I help you?")]
+    response = await answer(TEAM, "reception", answered)
+    assert (response.text, response.tool_calls) == ("", [])
+
+
+async def test_variables_fill_the_texts_and_defaults_fill_the_gaps() -> None:
+    async with talk_to(REMINDER, variables={"name": "Ada", "appointment": ""}) as talk:
+        assert talk.history()[1] == (
+            "assistant: Hello Ada. This is Rosa from Harbor Dental. I am calling about your appointment this week. "
+            "Can you confirm it?"
+        )
+
+
+async def test_a_failed_tool_is_apologized_for() -> None:
+    context = llm.ChatContext.empty()
+    context.add_message(role="user", content="Where are you located?")
+    context.items.append(llm.FunctionCall(call_id="1", name="look_up", arguments="{}"))
+    context.items.append(llm.FunctionCallOutput(call_id="1", name="look_up", output="boom", is_error=True))
+    model = ScriptedModel(TEAM, TEAM.agent("reception"), {})
+    response = await model.chat(chat_ctx=context, tools=list(CATALOG.values())).collect()
+    assert response.text == TEAM.trouble_line
+
+
+async def test_an_appointment_is_found_read_back_and_booked() -> None:
+    async with talk_to(TEAM) as talk:
+        await talk.say("I would like to book an appointment.")
+        assert (await talk.say("Tuesday would be good.")).said == [
+            "Would you like tuesday in the morning or in the afternoon?"
+        ]
+        assert (await talk.say("In the morning.")).said == ["Shall I book tuesday morning for you?"]
+        booked = await talk.say("Yes, please.")
+        assert booked.said == [
+            "Your appointment is booked. We will call you back with the exact time. Is there anything else?"
+        ]
+        assert talk.hints[-1] == {"disposition": "confirmed"}
+        assert talk.state.details == {"day": "tuesday", "time": "morning"}
+        assert (await talk.say("No, thank you. Goodbye.")).said == ["Thank you for calling Harbor Dental. Goodbye."]
+        assert talk.hang_ups == 1
+
+
+CONTACTS = {
+    "confirms": (["Yes, I confirm. I confirm my appointment.", "No, thank you. Goodbye."], "confirmed", 1),
+    "asks_appointment": (
+        [
+            "Hello. I would like to make an appointment, please.",
+            "Tuesday morning, please.",
+            "Yes, that is fine. Thank you. Goodbye.",
+        ],
+        "reschedule",
+        1,
+    ),
+    "another_day": (
+        [
+            "I cannot come that day. I need to reschedule my appointment.",
+            "Friday afternoon, please.",
+            "Yes, thank you. Goodbye.",
+        ],
+        "reschedule",
+        1,
+    ),
+    "asks_billing": (
+        ["I have a question about billing. It is about my bill.", "How much do I owe?", "Thank you. Goodbye."],
+        "callback",
+        1,
+    ),
+    "not_interested": (["No, thank you. I am not interested."], "not_interested", 1),
+    "remove_me": (["Please stop calling me. Remove me from your list."], "do_not_call", 1),
+    "voicemail": (
+        ["You have reached my voicemail. I cannot take your call right now. Please leave a message after the beep."],
+        "voicemail_left",
+        1,
+    ),
+    "interrupts": (["Excuse me, yes, I confirm my appointment.", "Thank you. Goodbye."], "confirmed", 1),
+    "slow_keypad": (["1", "Thank you. Goodbye."], "confirmed", 1),
+    "wrong_number": (["You have the wrong number."], "wrong_number", 1),
+    "no": (["No.", "Monday", "Yes."], "reschedule", 1),
+}
+
+
+@pytest.mark.parametrize("persona", CONTACTS)
+async def test_every_person_of_the_campaign_comes_to_their_outcome(persona: str) -> None:
+    lines, outcome, hang_ups = CONTACTS[persona]
+    async with talk_to(REMINDER, variables={"name": "Ada", "appointment": "on Monday at ten"}) as talk:
+        for line in lines:
+            turn = await talk.say(line)
+            assert turn.said, line
+            assert turn.said[0] not in [text for agent in REMINDER.agents for text in agent.fallback], line
+        dispositions = [hint["disposition"] for hint in talk.hints if "disposition" in hint]
+        assert dispositions[-1] == outcome
+        assert talk.hang_ups == hang_ups
