@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from hibari import Hibari
@@ -92,13 +92,11 @@ class HibariEngine:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-class HibariTTS(tts.TTS):
+class HibariTTS(tts.TTS[Any]):
     """LiveKit's view of the engine, for one voice; LiveKit hands it whole sentences."""
 
     def __init__(self, engine: HibariEngine, *, voice: str | None = None, speed: float = 1.0) -> None:
-        super().__init__(
-            capabilities=tts.TTSCapabilities(streaming=False), sample_rate=SAMPLE_RATE, num_channels=1
-        )
+        super().__init__(capabilities=tts.TTSCapabilities(streaming=False), sample_rate=SAMPLE_RATE, num_channels=1)
         if voice not in (None, VOICE):
             # Its other voices would be downloaded, and nothing is downloaded in a call.
             log.warning("offline voice is not in the package", wanted=voice, used=VOICE)

@@ -1,8 +1,8 @@
 """Hearing without a key: Moonshine's tiny English model, whose weights are in its wheel (moonshine-voice 0.1.0).
 
 Whole utterances are recognized (about 0.03 s for each second of speech); the first try starts at the first short
-pause, so that the words are mostly there when the utterance is over. Moonshine's own streaming gives its finals 0.2–0.5 s
-after the pause and is not used.
+pause, so that the words are mostly there when the utterance is over. Moonshine's own streaming gives its finals
+0.2 to 0.5 s after the pause and is not used.
 """
 
 import asyncio
@@ -11,10 +11,11 @@ import queue
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import moonshine_voice
 import numpy as np
-from livekit import rtc
+from livekit import local_inference, rtc
 from livekit.agents import (
     DEFAULT_API_CONNECT_OPTIONS,
     NOT_GIVEN,
@@ -25,8 +26,6 @@ from livekit.agents import (
     stt,
     utils,
 )
-from livekit.local_inference import VAD as NativeVad
-from livekit.local_inference import VAD_WINDOW_SAMPLES
 from moonshine_voice.errors import MoonshineError
 from moonshine_voice.moonshine_api import ModelArch
 from moonshine_voice.transcriber import Transcriber
@@ -94,7 +93,7 @@ class MoonshineEngine:
             self._idle.get().close()
 
 
-class MoonshineSTT(stt.STT):
+class MoonshineSTT(stt.STT[Any]):
     """LiveKit's view of the engine; cheap, one a call."""
 
     def __init__(self, engine: MoonshineEngine) -> None:
@@ -149,7 +148,7 @@ class MoonshineStream(stt.RecognizeStream):
     def __init__(self, owner: MoonshineSTT, conn_options: APIConnectOptions) -> None:
         super().__init__(stt=owner, conn_options=conn_options, sample_rate=SAMPLE_RATE)
         self._engine = owner.engine
-        self._vad = NativeVad()
+        self._vad = local_inference.VAD()
         self._utterance = Utterance()
         self._lead_in: deque[Samples] = deque(maxlen=LEAD_IN_WINDOWS)
         self._windows: list[Samples] = []
@@ -165,8 +164,11 @@ class MoonshineStream(stt.RecognizeStream):
                     await self._finish()
                     continue
                 rest = np.concatenate([rest, read_mono(item)])
-                while len(rest) >= VAD_WINDOW_SAMPLES:
-                    window, rest = rest[:VAD_WINDOW_SAMPLES], rest[VAD_WINDOW_SAMPLES:]
+                while len(rest) >= local_inference.VAD_WINDOW_SAMPLES:
+                    window, rest = (
+                        rest[: local_inference.VAD_WINDOW_SAMPLES],
+                        rest[local_inference.VAD_WINDOW_SAMPLES :],
+                    )
                     await self._hear(window)
             await self._finish()
         finally:

@@ -1,5 +1,7 @@
 """OpenAI, and whatever speaks its protocol: thinking, hearing and speaking (OPENAI_API_KEY, OPENAI_BASE_URL)."""
 
+from typing import Any
+
 from livekit.agents import NOT_GIVEN, NotGivenOr, llm, stt, tts
 from livekit.plugins import openai
 
@@ -10,17 +12,17 @@ NO_KEY = "none"
 """Local servers want no key, the client insists on one."""
 
 
-def build_llm(api_key: str, base_url: str, model: str) -> llm.LLM:
+def build_llm(api_key: str, base_url: str, model: str) -> llm.LLM[Any]:
     """A chat model; `base_url` is empty for OpenAI itself."""
     return openai.LLM(model=model, api_key=_key(api_key, base_url), base_url=_given(base_url), max_retries=0)
 
 
-def build_stt(api_key: str, base_url: str, language: str) -> stt.STT:
+def build_stt(api_key: str, base_url: str, language: str) -> stt.STT[Any]:
     """Whole utterances; LiveKit's VAD cuts them."""
     return openai.STT(api_key=_key(api_key, base_url), base_url=_given(base_url), language=language.split("-")[0])
 
 
-def build_tts(api_key: str, base_url: str, voice: Voice) -> tts.TTS:
+def build_tts(api_key: str, base_url: str, voice: Voice) -> tts.TTS[Any]:
     return openai.TTS(
         api_key=_key(api_key, base_url),
         base_url=_given(base_url),

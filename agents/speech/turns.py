@@ -41,9 +41,7 @@ def build_turn_handling() -> TurnHandlingOptions:
     """Who speaks when. `v1-mini` is the local turn detector; without a version LiveKit may choose its cloud."""
     return TurnHandlingOptions(
         turn_detection=inference.TurnDetector(version="v1-mini"),
-        endpointing=EndpointingOptions(
-            mode="fixed", min_delay=ANSWER_AFTER_SECONDS, max_delay=WAIT_AT_MOST_SECONDS
-        ),
+        endpointing=EndpointingOptions(mode="fixed", min_delay=ANSWER_AFTER_SECONDS, max_delay=WAIT_AT_MOST_SECONDS),
         interruption=InterruptionOptions(
             enabled=True,
             mode="vad",

@@ -1,0 +1,98 @@
+"""The beginning of a call: which call it is, which team answers it, and what its agents know already."""
+
+from dataclasses import dataclass
+
+from livekit import rtc
+from livekit.agents import NOT_GIVEN, ChatContext, NotGivenOr
+
+from agents import transcript_store
+from agents.conversation import build_agents
+from agents.conversation_state import ConversationState
+from agents.definition import TeamDefinition
+from agents.desk import Desk
+from agents.ending import Ending
+from agents.person import find_person
+from agents.speech.registry import build_llm, build_tts
+from agents.teams import load_team_version
+from agents.transcript import Transcript, write_chat_context
+from app.db import Database
+from app.errors import NotFound
+from telephony.calls import Call, DispatchMetadata, End, EndReason, EndResult, leave_hint, load_call
+from telephony.inbound import answer_inbound, read_sip_arrival
+
+SIP_LEG_SECONDS = 3.0
+"""LiveKit SIP is in the room before it asks for an agent, or a moment later."""
+
+
+class NobodyCame(NotFound):
+    """The agent was called into a room in which no call is waiting."""
+
+    code = "nobody_came"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A call, the team that has it, and for a rescue what was said so far and by whom last."""
+
+    call: Call
+    definition: TeamDefinition
+    rescue: bool = False
+    history: NotGivenOr[ChatContext] = NOT_GIVEN
+    active: str = ""
+
+
+async def open_call(db: Database, room: rtc.Room, metadata: DispatchMetadata) -> Opened:
+    """Find or open the row and load its team. Raises UnknownNumber, CallNotFound, NobodyCame."""
+    call = await identify_call(db, room, metadata)
+    if call.end is not None or call.team_version_id is None:
+        raise NobodyCame("The call is over, or has no team.")
+    async with db.system() as connection:
+        definition = (await load_team_version(connection, call.team_version_id)).definition
+        if not metadata.rescue:
+            return Opened(call, definition)
+        turns = await transcript_store.select_turns(connection, call.id)
+        last = await transcript_store.select_last_agent(connection, call.id)
+    known = any(agent.name == last for agent in definition.agents)
+    return Opened(call, definition, True, write_chat_context(turns), last if last and known else "")
+
+
+async def identify_call(db: Database, room: rtc.Room, metadata: DispatchMetadata) -> Call:
+    """The call that the dispatch names; without a name, the SIP call that has just come into the room."""
+    if metadata.call_id is not None:
+        return await load_call(db, metadata.call_id)
+    leg = await find_person(room, within_seconds=SIP_LEG_SECONDS)
+    arrival = read_sip_arrival(room.name, leg.attributes) if leg else None
+    if arrival is None:
+        raise NobodyCame("No SIP call came into the room.")
+    return await answer_inbound(db, arrival)
+
+
+def prepare_agents(
+    opened: Opened, desk: Desk, db: Database, transcript: Transcript, ending: Ending, *, answered: bool
+) -> ConversationState:
+    """The agents of this call and what they share; the active one speaks as soon as the call is answered."""
+    call = opened.call
+
+    async def hang_up() -> None:
+        ending.end(End(EndResult.COMPLETED, EndReason.AGENT_ENDED))
+
+    async def on_handoff(from_agent: str, to_agent: str) -> None:
+        transcript.add_handoff(from_agent, to_agent)
+
+    state = ConversationState(
+        definition=opened.definition,
+        hang_up=hang_up,
+        leave_hint=lambda hint: leave_hint(db, call.id, hint),
+        on_handoff=on_handoff,
+        variables=call.variables,
+        answered=answered,
+        rescue=opened.rescue,
+        active=opened.active,
+    )
+    build_agents(
+        state,
+        make_llm=lambda agent: build_llm(desk.settings, opened.definition, agent, call.variables),
+        make_tts=lambda agent: build_tts(desk.settings, desk.engines, agent.voice),
+        history=opened.history,
+    )
+    return state

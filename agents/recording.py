@@ -1,0 +1,296 @@
+"""A recording of the call: two channels on one timeline, the person on the left and the agent on the right.
+
+A WAV file that is complete at every moment: its header is brought up to date with every write, so a killed worker
+leaves a file that plays. LiveKit's own recorder writes Ogg through a buffer of 256 KiB and loses a minute then.
+
+The person is heard when the audio arrives; when the agent's audio was played is reported afterwards, so its samples
+go to their place in the file later, behind what the person said meanwhile.
+"""
+
+import asyncio
+import contextlib
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+from uuid import UUID
+
+import numpy as np
+import soxr
+from livekit import rtc
+from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities
+from numpy.typing import NDArray
+
+from agents import transcript_store
+from app.db import Database, DatabaseUnavailable
+from app.ids import new_id
+from app.logs import get_logger
+from telephony.calls import Call, EventKind, record_event
+
+log = get_logger(__name__)
+
+SAMPLE_RATE = 16_000
+PERSON, AGENT = 0, 1
+WRITE_EVERY_SECONDS = 1.0
+SLIP_SECONDS = 0.1
+"""Arrival jitters: audio that comes within this of where the last one ended is joined to it."""
+HEADER_BYTES = 44
+FRAME_BYTES = 4
+LONGEST_FRAMES = (2**32 - 1 - HEADER_BYTES) // FRAME_BYTES
+"""What a WAV header can count: 18 hours."""
+
+Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Mono 16-bit audio of one channel that began at `started_at` (time.time())."""
+
+    channel: int
+    started_at: float
+    rate: int
+    samples: Samples
+
+
+class WavFile:
+    """A stereo WAV file that takes samples in any order of time. Blocking: call it in a thread."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: BinaryIO = path.open("wb+")
+        self.frames = 0
+        self._write_header()
+
+    def place(self, channel: int, frame: int, samples: Samples) -> None:
+        """Put samples into a channel from `frame` on; the gap before and the other channel are silence until set."""
+        frame, samples = max(frame, 0), samples[max(-frame, 0) :]
+        samples = samples[: max(LONGEST_FRAMES - frame, 0)]
+        if not len(samples):
+            return
+        if frame > self.frames:
+            self._file.truncate(HEADER_BYTES + frame * FRAME_BYTES)
+        self._file.seek(HEADER_BYTES + frame * FRAME_BYTES)
+        present = np.frombuffer(self._file.read(len(samples) * FRAME_BYTES), "<i2").reshape(-1, 2)
+        both = np.zeros((len(samples), 2), "<i2")
+        both[: len(present)] = present
+        both[:, channel] = samples
+        self._file.seek(HEADER_BYTES + frame * FRAME_BYTES)
+        self._file.write(both.tobytes())
+        self.frames = max(self.frames, frame + len(samples))
+
+    def sync(self) -> None:
+        """Make the file whole: header, then everything to the operating system."""
+        self._write_header()
+        self._file.flush()
+
+    def close(self) -> None:
+        self.sync()
+        self._file.close()
+
+    def _write_header(self) -> None:
+        data_bytes = self.frames * FRAME_BYTES
+        fmt = struct.pack("<IHHIIHH", 16, 1, 2, SAMPLE_RATE, SAMPLE_RATE * FRAME_BYTES, FRAME_BYTES, 16)
+        self._file.seek(0)
+        self._file.write(struct.pack("<4sI4s", b"RIFF", data_bytes + HEADER_BYTES - 8, b"WAVE"))
+        self._file.write(b"fmt " + fmt + struct.pack("<4sI", b"data", data_bytes))
+
+
+class Timeline:
+    """Where each piece belongs in the file, its channel's audio joined over small jitters."""
+
+    def __init__(self, started_at: float) -> None:
+        self._started_at = started_at
+        self._ends: dict[int, float] = {}
+
+    def find_frame(self, piece: Piece) -> int:
+        expected = self._ends.get(piece.channel)
+        starts = piece.started_at
+        if expected is not None and abs(starts - expected) <= SLIP_SECONDS:
+            starts = expected
+        self._ends[piece.channel] = starts + len(piece.samples) / piece.rate
+        return round((starts - self._started_at) * SAMPLE_RATE)
+
+
+class Recording:
+    """Records one call. Owns the file and the task that writes it: `finish` it.
+
+    A full disk or a broken file ends the recording, never the call.
+    """
+
+    def __init__(self, db: Database, call: Call, folder: Path) -> None:
+        self._db = db
+        self._call = call
+        self.id: UUID = new_id()
+        self.path = Path(str(call.org_id)) / f"{self.id}.wav"
+        """Relative to the recordings folder."""
+        self._folder = folder
+        self._pieces: list[Piece] = []
+        self._closing = asyncio.Event()
+        self._failed = False
+        self._task = asyncio.create_task(self._record(), name="recording")
+
+    def add(self, piece: Piece) -> None:
+        if not self._failed:
+            self._pieces.append(piece)
+
+    def record_input(self, source: AudioInput) -> AudioInput:
+        return RecordedInput(self, source)
+
+    def record_output(self, sink: AudioOutput, on_silenced: Callable[[], None]) -> AudioOutput:
+        """`on_silenced` is called when the agent is cut off because the person began to speak."""
+        return RecordedOutput(self, sink, on_silenced)
+
+    async def finish(self) -> None:
+        """Write what is left and close the row; at most ten seconds."""
+        self._closing.set()
+        try:
+            await asyncio.wait_for(self._task, timeout=10)
+        except TimeoutError:
+            log.error("recording not finished", call_id=str(self._call.id))
+
+    async def _record(self) -> None:
+        try:
+            await self._write()
+        except (OSError, DatabaseUnavailable) as error:
+            self._failed = True
+            self._pieces.clear()
+            log.error("recording stopped", call_id=str(self._call.id), error=str(error))
+
+    async def _write(self) -> None:
+        started_at = time.time()
+        file = await asyncio.to_thread(WavFile, self._folder / self.path)
+        try:
+            await self._store_row(started_at)
+            timeline = Timeline(started_at)
+            while not self._closing.is_set():
+                await _wait(self._closing, WRITE_EVERY_SECONDS)
+                pieces, self._pieces = self._pieces, []
+                await asyncio.to_thread(write_pieces, file, timeline, pieces)
+        finally:
+            await asyncio.to_thread(file.close)
+        await self._close_row(file.frames / SAMPLE_RATE)
+
+    async def _store_row(self, started_at: float) -> None:
+        async with self._db.system() as connection:
+            await transcript_store.insert_recording(
+                connection,
+                recording_id=self.id,
+                org_id=self._call.org_id,
+                call_id=self._call.id,
+                path=self.path.as_posix(),
+                sample_rate=SAMPLE_RATE,
+                started_at=datetime.fromtimestamp(started_at, UTC),
+            )
+
+    async def _close_row(self, seconds: float) -> None:
+        async with self._db.system() as connection:
+            await transcript_store.finish_recording(connection, self.id, seconds)
+            data = {"recording_id": str(self.id), "duration_seconds": round(seconds, 3)}
+            await record_event(connection, self._call.org_id, self._call.id, EventKind.RECORDING_READY, data)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+
+
+def write_pieces(file: WavFile, timeline: Timeline, pieces: list[Piece]) -> None:
+    """Blocking. Runs of one channel are written at once."""
+    for run in join_runs(pieces):
+        samples = run.samples if run.rate == SAMPLE_RATE else soxr.resample(run.samples, run.rate, SAMPLE_RATE)
+        file.place(run.channel, timeline.find_frame(run), samples)
+    file.sync()
+
+
+def join_runs(pieces: list[Piece]) -> list[Piece]:
+    """Neighbours of the same channel that follow each other become one piece."""
+    runs: list[list[Piece]] = []
+    last: dict[int, list[Piece]] = {}
+    for piece in pieces:
+        run = last.get(piece.channel)
+        if run and run[0].rate == piece.rate and abs(_end(run) - piece.started_at) <= SLIP_SECONDS:
+            run.append(piece)
+        else:
+            last[piece.channel] = run = [piece]
+            runs.append(run)
+    return [
+        Piece(run[0].channel, run[0].started_at, run[0].rate, np.concatenate([piece.samples for piece in run]))
+        for run in runs
+    ]
+
+
+def _end(run: list[Piece]) -> float:
+    return run[0].started_at + sum(len(piece.samples) for piece in run) / run[0].rate
+
+
+class RecordedInput(AudioInput):
+    """The person's audio on its way to the agent; frames carry no time of their own, so arrival is the clock."""
+
+    def __init__(self, recording: Recording, source: AudioInput) -> None:
+        super().__init__(label="Recording", source=source)
+        self._recording = recording
+
+    async def __anext__(self) -> rtc.AudioFrame:
+        frame = await super().__anext__()
+        # A copy: the frame's memory is not ours.
+        samples = np.frombuffer(bytes(frame.data), np.int16)
+        self._recording.add(Piece(PERSON, time.time() - frame.duration, frame.sample_rate, samples))
+        return frame
+
+
+class RecordedOutput(AudioOutput):
+    """The agent's audio on its way to the room: recorded as far as it was played, when it was played."""
+
+    def __init__(self, recording: Recording, sink: AudioOutput, on_silenced: Callable[[], None]) -> None:
+        super().__init__(
+            label="Recording",
+            next_in_chain=sink,
+            sample_rate=sink.sample_rate,
+            capabilities=AudioOutputCapabilities(pause=True),
+        )
+        self._recording = recording
+        self._on_silenced = on_silenced
+        self._captured: list[Samples] = []
+        self._rate = SAMPLE_RATE
+
+    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+        if self.next_in_chain:
+            await self.next_in_chain.capture_frame(frame)
+        await super().capture_frame(frame)
+        self._rate = frame.sample_rate
+        self._captured.append(np.frombuffer(bytes(frame.data), np.int16))
+
+    def flush(self) -> None:
+        super().flush()
+        if self.next_in_chain:
+            self.next_in_chain.flush()
+
+    def clear_buffer(self) -> None:
+        if self.next_in_chain:
+            self.next_in_chain.clear_buffer()
+        self._on_silenced()
+
+    def pause(self) -> None:
+        super().pause()
+        self._on_silenced()
+
+    def on_playback_progressed(self, *, started_at: float, offset: float, duration: float) -> None:
+        super().on_playback_progressed(started_at=started_at, offset=offset, duration=duration)
+        if self._captured:
+            said = np.concatenate(self._captured)
+            self._captured = [said]
+            played = said[round(offset * self._rate) : round((offset + duration) * self._rate)]
+            self._recording.add(Piece(AGENT, started_at, self._rate, played))
+
+    def on_playback_finished(
+        self, *, playback_position: float, interrupted: bool, synchronized_transcript: str | None = None
+    ) -> None:
+        super().on_playback_finished(
+            playback_position=playback_position,
+            interrupted=interrupted,
+            synchronized_transcript=synchronized_transcript,
+        )
+        self._captured = []

@@ -1,0 +1,136 @@
+"""From a definition to a running conversation: LiveKit's session, set for the telephone, in the call's room."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import AgentSession
+from livekit.agents.voice.room_io import AudioInputOptions, AudioOutputOptions, RoomIO, RoomOptions
+
+from agents.conversation_state import ConversationState
+from agents.desk import Desk
+from agents.ending import Session
+from agents.recording import Recording
+from agents.speech.registry import Engines, build_stt
+from agents.speech.turns import build_turn_handling, build_vad
+from app.logs import get_logger
+from app.settings import Settings
+from telephony.legs import RoomLeg
+
+log = get_logger(__name__)
+
+HEARD_RATE = 16_000
+"""What the recognizer, the VAD and the turn detector all take: nobody resamples."""
+SPOKEN_RATE = 24_000
+FRAME_MS = 20
+TOOL_STEPS = 5
+PLAYOUT_TOPIC = "trunkline.playout"
+"""Where the media bridge listens (telephony/media/room_leg.py)."""
+CLEAR = json.dumps({"type": "clear"})
+
+
+@dataclass
+class RunningSession:
+    """A conversation under way, with the tasks that go on beside it; `close` it."""
+
+    session: Session
+    room_io: RoomIO
+    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+
+    async def wait_until_heard(self) -> None:
+        """Until the person's side takes our audio: at that moment LiveKit SIP answers its INVITE."""
+        if self.room_io.subscribed_fut is not None:
+            await asyncio.shield(self.room_io.subscribed_fut)
+
+    def keep(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        """Let `work` go on until the session closes."""
+        task = asyncio.create_task(work, name=name)
+        self.tasks.add(task)
+        task.add_done_callback(self._finish)
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a task beside a conversation failed", task=task.get_name(), exc_info=error)
+
+    async def close(self) -> None:
+        """End the tasks, then the speech in progress: it is stored as interrupted."""
+        tasks = list(self.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.session.aclose()
+        await self.room_io.aclose()
+
+
+def seat_session(room: rtc.Room, state: ConversationState, person: RoomLeg, desk: Desk) -> RunningSession:
+    """A session that listens to `person`, not started yet."""
+    session = build_session(state, desk.settings, desk.engines)
+    options = build_room_options(desk.settings)
+    return RunningSession(session, RoomIO(session, room, participant=person.identity, options=options))
+
+
+def build_session(state: ConversationState, settings: Settings, engines: Engines) -> Session:
+    vad = build_vad()
+    return AgentSession[ConversationState](
+        userdata=state,
+        vad=vad,
+        stt=build_stt(settings, engines, vad, state.definition.language),
+        turn_handling=build_turn_handling(),
+        max_tool_steps=TOOL_STEPS,
+        # The telephone network cancels echo; three deaf seconds would cost every early interruption.
+        aec_warmup_duration=None,
+        # agents/ending.py asks whoever is silent, and knows about calls not answered yet.
+        user_away_timeout=None,
+    )
+
+
+def build_room_options(settings: Settings) -> RoomOptions:
+    return RoomOptions(
+        audio_input=AudioInputOptions(
+            sample_rate=HEARD_RATE,
+            frame_size_ms=FRAME_MS,
+            auto_gain_control=False,
+            pre_connect_audio=False,
+            noise_cancellation=build_noise_cancellation(settings),
+        ),
+        audio_output=AudioOutputOptions(sample_rate=SPOKEN_RATE),
+        # A telephone shows no captions, and keeping them in step with the speech blocks the event loop.
+        text_output=False,
+        text_input=False,
+        # What it means that somebody left is decided in agents/ending.py.
+        close_on_disconnect=False,
+    )
+
+
+def build_noise_cancellation(settings: Settings) -> rtc.NoiseCancellationOptions | None:
+    """A service of LiveKit Cloud; elsewhere there is none. First called on the main thread, where plugins register."""
+    if ".livekit.cloud" not in settings.livekit_url:
+        return None
+    from livekit.plugins import noise_cancellation
+
+    return noise_cancellation.BVCTelephony()
+
+
+async def start_session(
+    running: RunningSession, room: rtc.Room, state: ConversationState, recording: Recording
+) -> None:
+    """Put the active agent into the room. Publishing begins here, and with it a SIP call is answered."""
+    session = running.session
+    await running.room_io.start()
+
+    def on_silenced() -> None:
+        running.keep(tell_silenced(room), name="tell silenced")
+
+    if session.input.audio and session.output.audio:
+        session.input.audio = recording.record_input(session.input.audio)
+        session.output.audio = recording.record_output(session.output.audio, on_silenced)
+    await session.start(state.agents[state.active], record=False, session_host=False)
+
+
+async def tell_silenced(room: rtc.Room) -> None:
+    """Tell the media bridge to drop the speech that it holds: a carrier buffers seconds of it."""
+    await room.local_participant.publish_data(CLEAR, topic=PLAYOUT_TOPIC)

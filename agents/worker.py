@@ -1,0 +1,191 @@
+"""The worker: LiveKit sends it jobs, and every job is one call, whatever its channel.
+
+`run_worker` is the process. `run_call` is the story of a call, the same for a SIP phone, a carrier's stream and a
+browser; what differs is who opened the call and when it counts as answered.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from livekit.agents import AgentServer, AssignmentTimeoutError, AutoSubscribe, JobContext, JobExecutorType, JobRequest
+
+from agents import wrap_up
+from agents.company import Company, keep_company
+from agents.desk import Desk, OpenCalls
+from agents.ending import Ending, watch_person, watch_room
+from agents.opening import NobodyCame, Opened, open_call, prepare_agents
+from agents.person import find_person, has_answered
+from agents.recording import Recording
+from agents.session import build_noise_cancellation, seat_session, start_session
+from agents.speech.registry import check_providers, load_engines
+from agents.transcript import Transcript
+from app.db import Database
+from app.logs import get_logger
+from app.settings import Settings
+from telephony.calls import CallNotFound, DispatchMetadata
+from telephony.inbound import UnknownNumber
+from telephony.switchboard import Switchboard
+
+log = get_logger(__name__)
+
+LEG_SECONDS = 60.0
+"""How long an agent waits in a room for the person's leg, where the call exists already."""
+DRAIN_SECONDS = 2
+"""How long a worker that is told to stop lets its calls come to an end by themselves."""
+WARM_THREADS = 2
+"""Threads that wait, with their event loop, for the next call."""
+
+
+async def run_worker(settings: Settings) -> None:
+    """Answer calls until SIGTERM or SIGINT. Raises ProviderNotConfigured, or RuntimeError without LiveKit."""
+    check_providers(settings)
+    build_noise_cancellation(settings)
+    # At DEBUG these write down what was said.
+    logging.getLogger("livekit").setLevel(max(logging.INFO, logging.getLogger().level))
+    engines = await asyncio.to_thread(load_engines)
+    desk = Desk(settings, engines, OpenCalls(settings.worker_max_calls))
+    server = build_server(desk)
+    running = asyncio.create_task(server.run(), name="agent server")
+    try:
+        await _wait_for_signal(running)
+    finally:
+        await stop_server(server, desk)
+        engines.close()
+    await running
+
+
+def build_server(desk: Desk) -> AgentServer:
+    settings = desk.settings
+    server = AgentServer(
+        job_executor_type=JobExecutorType.THREAD,
+        # Who is full says so in `take_job`, by counting calls: a busy CPU must not leave callers ringing.
+        load_threshold=float("inf"),
+        load_fnc=lambda: desk.calls.load,
+        num_idle_processes=WARM_THREADS,
+        drain_timeout=DRAIN_SECONDS,
+        shutdown_process_timeout=2.0,
+        ws_url=settings.livekit_url,
+        api_key=settings.livekit_api_key,
+        api_secret=settings.livekit_api_secret.get_secret_value(),
+        host="127.0.0.1",
+        port=settings.ports.worker,
+    )
+
+    async def take_call(context: JobContext) -> None:
+        try:
+            await run_call(context, desk)
+        finally:
+            desk.calls.forget(context.job.id)
+
+    server.rtc_session(take_call, agent_name=settings.agent_name, on_request=lambda request: take_job(request, desk))
+    return server
+
+
+async def take_job(request: JobRequest, desk: Desk) -> None:
+    """Take the call, or refuse it at once so that LiveKit asks another worker."""
+    if not desk.calls.promise(request.id):
+        log.warning("call refused: this worker has as many as it takes", room=request.room.name)
+        await request.reject()
+        return
+    try:
+        await request.accept()
+    except AssignmentTimeoutError:
+        desk.calls.forget(request.id)
+        log.warning("LiveKit gave the call to nobody", room=request.room.name)
+
+
+async def stop_server(server: AgentServer, desk: Desk) -> None:
+    with contextlib.suppress(TimeoutError):
+        await server.drain()
+    desk.calls.leave_all()
+    await server.aclose()
+
+
+async def _wait_for_signal(running: "asyncio.Task[None]") -> None:
+    """Until we are told to stop, or the server stops by itself."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    waiting = asyncio.create_task(told.wait())
+    await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+async def run_call(context: JobContext, desk: Desk) -> None:
+    """One call, from the room to the last thing put away."""
+    metadata = DispatchMetadata.parse(context.job.metadata)
+    async with enter_room(context, desk.settings) as db:
+        try:
+            opened = await open_call(db, context.room, metadata)
+        except UnknownNumber:
+            await refuse_call(context.room.name, desk.settings)
+        except (NobodyCame, CallNotFound) as error:
+            log.warning("nothing to do in this room", room=context.room.name, reason=error.detail)
+        else:
+            await converse(context, desk, db, opened)
+
+
+@asynccontextmanager
+async def enter_room(context: JobContext, settings: Settings) -> AsyncGenerator[Database]:
+    """Into the room and to the database at once; out of both at the end. Nothing is published yet."""
+    connecting = asyncio.create_task(connect_database(settings))
+    try:
+        await context.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY)
+    except BaseException:
+        connecting.cancel()
+        raise
+    db = await connecting
+    try:
+        yield db
+    finally:
+        await db.close()
+        context.shutdown()
+
+
+async def connect_database(settings: Settings) -> Database:
+    return await Database.connect(
+        settings.database_url,
+        pooler=settings.database_pooler,
+        min_size=1,
+        max_size=3,
+        application="trunkline worker",
+    )
+
+
+async def refuse_call(room_name: str, settings: Settings) -> None:
+    """Close the room while nothing is published: LiveKit SIP then answers the INVITE with an error."""
+    log.info("call refused: nothing answers at the number dialed", room=room_name)
+    switchboard = await Switchboard.connect(settings)
+    try:
+        await switchboard.close_room(room_name)
+    finally:
+        await switchboard.close()
+
+
+async def converse(context: JobContext, desk: Desk, db: Database, opened: Opened) -> None:
+    """The conversation, however it ends."""
+    room, call = context.room, opened.call
+    ending = Ending()
+    watch_room(room, ending)
+    person = await find_person(room, within_seconds=LEG_SECONDS)
+    if person is None:
+        log.warning("the person never came", call_id=str(call.id))
+        return
+    watch_person(room, person, ending)
+    transcript, recording = Transcript(db, call), Recording(db, call, desk.settings.recordings_dir)
+    state = prepare_agents(opened, desk, db, transcript, ending, answered=has_answered(call, person))
+    running = seat_session(room, state, person, desk)
+    try:
+        transcript.listen(running.session, lambda: state.active)
+        keep_company(Company(desk, db, room, call, person, state, ending, running))
+        await start_session(running, room, state, recording)
+        with desk.calls.hold(context.job.id, ending):
+            cause = await ending.wait()
+        await wrap_up.end_by(db, desk.settings, call, cause)
+    finally:
+        await wrap_up.put_away(running, transcript, recording)
