@@ -73,7 +73,7 @@ async def check_livekit(url: str) -> str:
     if not url:
         return "LIVEKIT_URL is not set"
     try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
+        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             (await client.get(url.replace("ws", "http", 1))).raise_for_status()
     except httpx.HTTPError:
         return "does not answer"

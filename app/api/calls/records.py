@@ -46,7 +46,7 @@ class RecordingNotReady(Conflict):
 
 @router.get("/turns", summary="Who said what, in order")
 async def get_turns(
-    state: Parts, principal: Reading, call_id: UUID, limit: Limit = 50, cursor: Cursor = None
+    state: Parts, principal: Reading, call_id: UUID, limit: Limit = 200, cursor: Cursor = None
 ) -> Page[TurnOut]:
     await find_call(state, principal, call_id)
     after = read_cursor(cursor)
@@ -59,7 +59,7 @@ async def get_turns(
 
 @router.get("/events", summary="What happened, in order")
 async def get_call_events(
-    state: Parts, principal: Reading, call_id: UUID, limit: Limit = 50, cursor: Cursor = None
+    state: Parts, principal: Reading, call_id: UUID, limit: Limit = 200, cursor: Cursor = None
 ) -> Page[EventOut]:
     """For a call that is still open, `GET /api/v1/events?call_id=…` is the one that skips nothing."""
     await find_call(state, principal, call_id)
