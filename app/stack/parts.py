@@ -17,11 +17,12 @@ import psutil
 
 from app.db import Database
 from app.settings import Settings
+from app.stack import store
 from app.stack.livekit.build import LiveKitPrograms, Program
 from app.stack.livekit.configs import livekit_config, redis_config, sip_config
 from app.stack.ports import tcp, udp
 from app.stack.postgres import EmbeddedPostgres, wait_until_ready
-from app.stack.processes.checks import Check, accepts_tcp, answers_http, answers_options, answers_ping
+from app.stack.processes.checks import Check, accepts_tcp, answers_http, answers_options, answers_ping, until
 from app.stack.processes.part import Part, PartOff
 from app.stack.processes.process import Command
 from app.stack.stack_env import uses_twilio
@@ -172,7 +173,24 @@ def _accepts_queries(url: str) -> Check:
 
 
 def _dialer_runs(settings: Settings) -> Check:
-    return _accepts_queries(settings.database_url)
+    """It listens nowhere; ready is when Postgres sees it. Behind a pooler that hides names, living on has to do."""
+
+    async def check() -> None:
+        db = await Database.connect(settings.database_url, pooler=settings.database_pooler, max_size=1)
+        try:
+            async with asyncio.timeout(15):
+                await until(lambda: _sees(db, "trunkline dialer"))
+        except TimeoutError:
+            return
+        finally:
+            await db.close()
+
+    return check
+
+
+async def _sees(db: Database, application: str) -> bool:
+    async with db.system() as connection:
+        return await store.is_connected(connection, application)
 
 
 def find_redis() -> str:

@@ -48,8 +48,6 @@ def decide_env(given: Settings, former: Mapping[str, str], postgres_url: str | N
         del values["TWILIO_ACCOUNT_SID"], values["TWILIO_AUTH_TOKEN"]
     elif not given.twilio_api_base_url:
         values["TWILIO_API_BASE_URL"] = f"http://127.0.0.1:{given.ports.simulator}"
-    if given.port_base is not None:
-        values["TRUNKLINE_PORT_BASE"] = str(given.port_base)
     if postgres_url is not None:
         values["DATABASE_URL"] = postgres_url
     if not given.livekit_url:
@@ -61,7 +59,11 @@ def decide_env(given: Settings, former: Mapping[str, str], postgres_url: str | N
         # The simulator's list of calls is right at once; Twilio's takes a while.
         values["TRUNKLINE_UNCERTAIN_GRACE_SECONDS"] = "5"
     given_names = _names_given(given)
-    return {name: value for name, value in values.items() if name not in given_names}
+    values = {name: value for name, value in values.items() if name not in given_names}
+    if given.port_base is not None:
+        # Commands of this folder find the ports without the variable.
+        values["TRUNKLINE_PORT_BASE"] = str(given.port_base)
+    return values
 
 
 def uses_twilio(given: Settings) -> bool:

@@ -135,7 +135,7 @@ class StackLock:
 
 def is_running(home: Path) -> bool:
     """Whether a supervisor holds this home folder now."""
-    if not home.is_dir():
+    if not (home / "pids").is_dir():
         return False
     lock = StackLock(home)
     try:

@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from app.clock import utc_now
 from app.errors import TrunklineError
@@ -108,18 +109,26 @@ async def _run(given: Settings, home: Path, journal: Journal) -> None:
     supervisor = Supervisor(home, journal.write)
     journal.follow(supervisor)
     try:
-        start = asyncio.create_task(_bring_up(supervisor, settings, foundation, processes))
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait((start, stopped), return_when=asyncio.FIRST_COMPLETED)
-        if start.done():
-            start.result()
+        await _until_stopped(_bring_up(supervisor, settings, foundation, processes), stop)
+        if not stop.is_set():
             journal.enter(Phase.READY)
-            await stopped
-        start.cancel()
-        await asyncio.gather(start, return_exceptions=True)
+            await _until_stopped(supervisor.wait_broken(), stop)
         journal.enter(Phase.STOPPING)
     finally:
         await supervisor.stop(STOP_WAVES)
+
+
+async def _until_stopped(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
+    """The work, cut off when it is time to stop."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
 
 
 async def _bring_up(supervisor: Supervisor, settings: Settings, foundation: list[Part], processes: list[Part]) -> None:

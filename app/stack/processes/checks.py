@@ -11,7 +11,8 @@ Check = Callable[[], Awaitable[None]]
 INTERVAL_SECONDS = 0.1
 
 
-async def _until(ask: Callable[[], Awaitable[bool]]) -> None:
+async def until(ask: Callable[[], Awaitable[bool]]) -> None:
+    """Ask again and again until it is true; what stands in the way of asking counts as no."""
     while True:
         try:
             async with asyncio.timeout(2):
@@ -30,7 +31,7 @@ def answers_http(url: str) -> Check:
         async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
             return (await client.get(url)).status_code == 200
 
-    return lambda: _until(ask)
+    return lambda: until(ask)
 
 
 def answers_ping(url: str) -> Check:
@@ -49,7 +50,7 @@ def answers_ping(url: str) -> Check:
         finally:
             writer.close()
 
-    return lambda: _until(ask)
+    return lambda: until(ask)
 
 
 def accepts_tcp(host: str, port: int) -> Check:
@@ -60,7 +61,7 @@ def accepts_tcp(host: str, port: int) -> Check:
         writer.close()
         return True
 
-    return lambda: _until(ask)
+    return lambda: until(ask)
 
 
 class _FirstDatagram(asyncio.DatagramProtocol):
@@ -89,7 +90,7 @@ def answers_options(port: int) -> Check:
         finally:
             transport.close()
 
-    return lambda: _until(ask)
+    return lambda: until(ask)
 
 
 def options_request(port: int, own_port: int) -> bytes:

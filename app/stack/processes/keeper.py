@@ -99,14 +99,15 @@ class Keeper:
             await asyncio.wait(
                 (check, ended), timeout=self.part.ready_within_seconds, return_when=asyncio.FIRST_COMPLETED
             )
-            if not ended.done() and check.done():
+            if ended.done():
+                return None
+            if check.done() and not isinstance(check.exception(), TrunklineError):
                 check.result()
                 self.status.note = self.part.note
                 self._settle(PartState.READY, self.part.note)
                 return time.monotonic()
-            if not ended.done():
-                self.status.note = f"did not answer within {self.part.ready_within_seconds:.0f} s"
-                process.kill()
+            self.status.note = f"did not answer within {self.part.ready_within_seconds:.0f} s"
+            process.kill()
             return None
         finally:
             check.cancel()

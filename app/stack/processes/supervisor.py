@@ -55,6 +55,13 @@ class Supervisor:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
+    async def wait_broken(self) -> None:
+        """For ever, unless keeping a part went wrong in a way that nobody foresaw: raises that."""
+        done, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+        await asyncio.Event().wait()
+
     async def stop(self, waves: Iterable[Iterable[str]]) -> None:
         """End everything, wave by wave; the parts of a wave end at the same time."""
         tasks = [self._housekeeping, *self._tasks.values()]
