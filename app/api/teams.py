@@ -4,11 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from agents.teams import Team, TeamVersion
-from fastapi import APIRouter, Request, status
+from fastapi import APIRouter, Query, Request, status
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agents import teams
+from agents.teams import Team, TeamVersion
 from app.api.dependencies import Parts, require
 from app.api.wire.pages import Page
 from app.api.wire.problems import problem_responses
@@ -31,6 +31,7 @@ class TeamOut(BaseModel):
                     "slug": "harbor-dental",
                     "name": "Harbor Dental",
                     "published_version": 3,
+                    "latest_version": 3,
                     "created_at": "2026-11-20T17:39:00Z",
                 }
             ]
@@ -41,11 +42,23 @@ class TeamOut(BaseModel):
     slug: str
     name: str
     published_version: int | None
+    latest_version: int | None
     created_at: datetime
 
 
+class WarningOut(BaseModel):
+    """Something in the file that works, and probably not as meant."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"path": "agents.1.rules.4", "message": "never reached: rule 3 hears all"}]}
+    )
+
+    path: str
+    message: str
+
+
 class TeamVersionOut(BaseModel):
-    """What was pushed."""
+    """What was pushed; `warnings` are of this push and not kept."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -56,6 +69,7 @@ class TeamVersionOut(BaseModel):
                     "slug": "harbor-dental",
                     "version": 3,
                     "status": "published",
+                    "warnings": [],
                 }
             ]
         }
@@ -66,6 +80,7 @@ class TeamVersionOut(BaseModel):
     slug: str
     version: int
     status: str
+    warnings: list[WarningOut]
 
 
 class NewTeam(BaseModel):
@@ -95,11 +110,15 @@ async def get_teams(state: Parts, principal: Annotated[Principal, require(Scope.
 
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Push a team file and publish it", openapi_extra=_BODY)
 async def post_team(
-    request: Request, state: Parts, principal: Annotated[Principal, require(Scope.TEAMS_WRITE)]
+    request: Request,
+    state: Parts,
+    principal: Annotated[Principal, require(Scope.TEAMS_WRITE)],
+    publish: Annotated[bool, Query(description="false keeps it a draft that answers no calls.")] = True,
 ) -> TeamVersionOut:
     """The file is checked first; `errors` lists every fault at once with its path, and nothing is stored."""
     source = read_source(request.headers.get("content-type", ""), await request.body())
-    return render_version(await teams.push_team(state.db, principal.claims(), principal.org_id, source))
+    version = await teams.push_team(state.db, principal.claims(), principal.org_id, source, publish=publish)
+    return render_version(version)
 
 
 def read_source(content_type: str, body: bytes) -> str:
@@ -124,11 +143,17 @@ def render_team(team: Team) -> TeamOut:
         slug=team.slug,
         name=team.name,
         published_version=team.published_version,
+        latest_version=team.latest_version,
         created_at=team.created_at,
     )
 
 
 def render_version(version: TeamVersion) -> TeamVersionOut:
     return TeamVersionOut(
-        id=version.id, team_id=version.team_id, slug=version.slug, version=version.version, status=version.status
+        id=version.id,
+        team_id=version.team_id,
+        slug=version.slug,
+        version=version.version,
+        status=version.status,
+        warnings=[WarningOut(path=warning.path, message=warning.message) for warning in version.warnings],
     )
