@@ -55,6 +55,10 @@ class Database:
         application: str = "trunkline",
     ) -> "Database":
         """Open the pool. Raises DatabaseUnavailable with the host that did not answer."""
+        server_settings = {"application_name": application}
+        if not pooler:
+            # A process frozen inside a transaction must not hold its locks against everyone else.
+            server_settings["idle_in_transaction_session_timeout"] = "30s"
         try:
             pool = await asyncpg.create_pool(
                 url,
@@ -63,7 +67,7 @@ class Database:
                 init=prepare_connection,
                 command_timeout=30,
                 statement_cache_size=0 if pooler else 100,
-                server_settings={"application_name": application},
+                server_settings=server_settings,
             )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable(f"Postgres does not answer: {error}. Check DATABASE_URL.") from error

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db import Connection, Row
-from app.ids import new_id
+from app.ids import CampaignId, new_id
 from campaigns.contacts_file import ContactRow
 
 
@@ -116,22 +116,23 @@ async def set_paused(connection: Connection, org_id: UUID, campaign_id: UUID) ->
 
 
 async def finish_campaigns(connection: Connection) -> Sequence[UUID]:
-    """Running campaigns of which no contact waits or is in flight become finished."""
+    """Running campaigns of which no contact waits, and none is in flight (has an open attempt), become finished."""
     rows = await connection.fetch(
         """
         update campaigns c set status = 'finished', finished_at = now()
-        where status = 'running' and not exists (
-          select from contacts where campaign_id = c.id and status in ('waiting', 'in-flight'))
+        where status = 'running'
+          and not exists (select from contacts where campaign_id = c.id and status = 'waiting')
+          and not exists (select from attempts where campaign_id = c.id
+                          and status in ('claimed', 'dialing', 'placed', 'uncertain'))
         returning id
         """
     )
     return [row["id"] for row in rows]
 
 
-async def select_running(connection: Connection) -> Sequence[UUID]:
-    return [
-        row["id"] for row in await connection.fetch("select id from campaigns where status = 'running' order by id")
-    ]
+async def select_running(connection: Connection) -> list[CampaignId]:
+    rows = await connection.fetch("select id from campaigns where status = 'running' order by id")
+    return [CampaignId(row["id"]) for row in rows]
 
 
 async def set_import_report(connection: Connection, campaign_id: UUID, report: Mapping[str, Any]) -> None:

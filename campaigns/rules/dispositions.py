@@ -20,8 +20,9 @@ class Disposition(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     """The call is over and nobody can say how: it may have rung, so it is not tried again by itself."""
+    DO_NOT_CALL = "do-not-call"
     BLOCKED = "blocked"
-    """The toll gate or the do-not-call list forbade the dial."""
+    """The toll gate forbade the dial."""
     NOT_DIALED = "not-dialed"
     """The carrier surely never placed this try: the contact is due again and the try does not count."""
 

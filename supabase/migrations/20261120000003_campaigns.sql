@@ -78,6 +78,7 @@ create index attempts_open on public.attempts (campaign_id, status, lease_until)
   where status in ('claimed', 'dialing', 'placed', 'uncertain');
 create index attempts_campaign on public.attempts (campaign_id, claimed_at, id);
 create index attempts_call on public.attempts (call_id);
+create index attempts_contact on public.attempts (contact_id, claimed_at);
 
 create table public.do_not_call (
   id uuid primary key,

@@ -1,12 +1,21 @@
 """What a campaign needs around it: a published team, a number to call from, contacts."""
 
+import asyncio
 import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from app.db import Database
-from app.ids import E164, OrgId, new_id
+from app.ids import E164, CallId, OrgId, new_id
+from campaigns.attempts import Times
 from campaigns.campaigns import Campaign, Plan, create_campaign_from_file, start_campaign
+from campaigns.dialer import Dialer, dial
 from campaigns.rules.retries import RetryRule
+from telephony.carrier_events import CarrierNews, take_news
+from telephony.carriers.base import CarrierName
+from tests.db.campaign_carrier import LedgerCarrier, lines_over, read_ledger
 
 CALLER_ID = E164("+12025550101")
 
@@ -58,3 +67,61 @@ async def column(db: Database, query: str, *arguments: UUID | str) -> list[objec
     """The first column of every row."""
     async with db.system() as connection:
         return [row[0] for row in await connection.fetch(query, *arguments)]
+
+
+QUICK = Times(lease=1.0, request=0.4, grace=0.4, look_again=0.4)
+
+
+@asynccontextmanager
+async def dialing(
+    db: Database, carrier: LedgerCarrier, *, name: str = "one", times: Times = QUICK
+) -> AsyncIterator[Dialer]:
+    """A dialer that runs meanwhile and is stopped, cleanly, at the end."""
+    dialer = Dialer(name=name, lines=lines_over(db, carrier), times=times)
+    task = asyncio.create_task(dial(dialer))
+    try:
+        yield dialer
+    finally:
+        dialer.stopping.set()
+        await asyncio.wait_for(task, 10)
+
+
+async def until(what: Callable[[], Awaitable[object]], *, seconds: float = 20) -> None:
+    """Wait for it to become true, looking often."""
+    async with asyncio.timeout(seconds):
+        while not await what():  # noqa: ASYNC110 - what is waited for stands in Postgres or in a file
+            await asyncio.sleep(0.02)
+
+
+@dataclass
+class Webhooks:
+    """What the carrier tells of its calls: each dial in the ledger ends, once, with the status of its number."""
+
+    db: Database
+    carrier: LedgerCarrier
+    status: str = "completed"
+    told: set[str] = field(default_factory=set)
+
+    async def deliver(self) -> None:
+        for one in read_ledger(self.carrier.path):
+            if one.sid not in self.told:
+                news = CarrierNews(CarrierName.TWILIO, one.sid, self.carrier.statuses.get(one.to, self.status))
+                await take_news(self.db, CallId(UUID(one.call_id)), news)
+                self.told.add(one.sid)
+
+
+async def finish(db: Database, campaign: Campaign, webhooks: Webhooks | None = None, *, hurry: bool = False) -> None:
+    """Wait until the campaign is finished, with the carrier telling of its calls meanwhile; `hurry`: contacts that are
+    due later are due now."""
+
+    async def finished() -> bool:
+        if webhooks:
+            await webhooks.deliver()
+        async with db.system() as connection:
+            if hurry:
+                await connection.execute(
+                    "update contacts set due_at = now() where status = 'waiting' and due_at > now()"
+                )
+            return await connection.fetchval("select status from campaigns where id = $1", campaign.id) == "finished"
+
+    await until(finished, seconds=30)

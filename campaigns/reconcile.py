@@ -1,0 +1,107 @@
+"""Attempts that are unclear: uncertain ones, and placed ones of which nobody told us the end.
+
+Webhooks and the room settle nearly all of them before this is asked (`recover_expired`, `settle_ended`). Here the
+carrier's own list decides: a call in it that no other attempt has is ours. One that is absent after the grace, with
+every request long timed out, was never placed, so the contact is due again; without a list to ask (SIP) an absent
+room proves nothing, and the attempt ends as indeterminate, which is not tried again by itself.
+"""
+
+from datetime import timedelta
+
+from app.clock import utc_now
+from app.db import Database, Row
+from campaigns import attempt_store, recovery_store
+from campaigns.attempts import Times, release_undialed
+from telephony.calls import AtFault, Call, End, EndReason, EndResult, end_call, end_call_in, load_call
+from telephony.carrier_events import CarrierNews, ForeignCarrierCall, take_news
+from telephony.carriers.base import Carrier, CarrierCall
+from telephony.outbound import Lines, hang_up
+
+CLOCK_SKEW = timedelta(seconds=30)
+"""How far the carrier's clock may be behind ours. A call it lists too much belongs to another attempt, and is not
+adopted twice."""
+
+
+class _Lost(Exception):
+    """Someone else has the attempt: roll back."""
+
+
+async def recover_expired(db: Database, times: Times) -> None:
+    """What dialers that died or froze left behind: claims go back, dials become uncertain, and uncertain ones that
+    the carrier has told us of since are placed after all."""
+    async with db.system() as connection:
+        await attempt_store.bound_idle(connection)
+        await recovery_store.release_expired_claims(connection)
+        await recovery_store.park_expired_dials(connection, grace_seconds=times.grace)
+        await recovery_store.resume_known_calls(connection, look_again_seconds=times.look_again)
+
+
+async def reconcile(lines: Lines, unclear: Row, times: Times) -> None:
+    """Find out what became of one attempt, which must be ours (`take_over_unclear`). Raises CarrierUnavailable or
+    SwitchboardError: then its lease runs out and someone asks again."""
+    call = await load_call(lines.db, unclear["call_id"])
+    if call.end is not None:
+        return
+    if call.dialed_at is None:
+        detail = "its dialer was gone before the request went out"
+        await close_undialed(lines.db, unclear, detail=detail, even_if_sent=False)
+        return
+    if utc_now() - call.created_at > timedelta(seconds=times.longest_call):
+        await hang_up(lines, call, End(EndResult.INDETERMINATE, EndReason.MAX_DURATION, AtFault.US))
+        return
+    if await is_known(lines, call):
+        await _look_again(lines, unclear, times)
+    elif unclear["status"] == "uncertain" and call.carrier in lines.carriers:
+        detail = "the carrier's list shows no such call"
+        await close_undialed(lines.db, unclear, detail=detail, even_if_sent=True)
+    else:
+        await end_call(lines.db, call.id, End(EndResult.INDETERMINATE, EndReason.LOST, AtFault.CARRIER))
+
+
+async def is_known(lines: Lines, call: Call) -> bool:
+    """Whether the carrier has, or had, this call. What it says of the call is applied on the way."""
+    carrier = lines.carriers.get(call.carrier) if call.carrier else None
+    if carrier is None:
+        return bool(await lines.switchboard.list_legs(call.room_name))
+    for listed in reversed(await _list_candidates(carrier, call)):
+        news = CarrierNews(carrier.name, listed.carrier_call_id, listed.status)
+        try:
+            await take_news(lines.db, call.id, news)
+        except ForeignCarrierCall:
+            continue
+        return True
+    return False
+
+
+async def _list_candidates(carrier: Carrier, call: Call) -> list[CarrierCall]:
+    """Newest first: the call by its carrier id where we know it, else all between the two numbers since the dial."""
+    since = (call.dialed_at or call.created_at) - CLOCK_SKEW
+    listed = await carrier.find_calls(to=call.to_number or "", from_=call.from_number or "", since=since)
+    return [one for one in listed if call.carrier_call_id in (None, one.carrier_call_id)]
+
+
+async def _look_again(lines: Lines, unclear: Row, times: Times) -> None:
+    async with lines.db.system() as connection:
+        await attempt_store.set_placed(connection, unclear["id"], unclear["fence"], look_again_seconds=times.look_again)
+
+
+async def close_undialed(db: Database, unclear: Row, *, detail: str, even_if_sent: bool) -> bool:
+    """Give up an uncertain attempt that reached no carrier; its call ends, so that its request can never go out.
+
+    Without `even_if_sent` only where the request had not gone out. False, and nothing changed, otherwise, or where
+    the call has ended, the carrier told us of it meanwhile, or someone else has the attempt.
+    """
+    try:
+        async with db.system() as connection:
+            await attempt_store.bound_idle(connection)
+            call = await recovery_store.lock_call(connection, unclear["call_id"])
+            if call is None or call["ended"] or call["known"] or (call["sent"] and not even_if_sent):
+                return False
+            await end_call_in(connection, unclear["call_id"], End(EndResult.FAILED, EndReason.LOST, AtFault.US))
+            if not await release_undialed(
+                connection, unclear["id"], unclear["fence"], unclear["contact_id"], detail=detail
+            ):
+                raise _Lost
+    except _Lost:
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""A carrier of our own words for campaign tests: every dial is a line in a file, synced to disk before anything else
+happens. That file is the truth about who was dialed; it outlives whoever dialed."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from app.db import Database
+from app.settings import Settings
+from telephony.carriers.base import CarrierCall, CarrierName, CarrierUnavailable, OutgoingCall
+from telephony.outbound import Lines
+
+
+@dataclass(frozen=True)
+class Dialed:
+    sid: str
+    to: str
+    from_: str
+    call_id: str
+    attempt_id: str
+    at: datetime
+
+
+def read_ledger(path: Path) -> list[Dialed]:
+    """Every dial so far, by whatever process, in order."""
+    if not path.exists():
+        return []
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [Dialed(**{**line, "at": datetime.fromisoformat(line["at"])}) for line in lines]
+
+
+def nothing() -> None: ...
+
+
+@dataclass
+class LedgerCarrier:
+    """`before_dial` runs before a dial is written down, `after_dial` after it and before the answer; either may raise,
+    or kill the process. `statuses`: the raw status by number, "queued" unless told."""
+
+    path: Path
+    before_dial: Callable[[], None] = nothing
+    after_dial: Callable[[], None] = nothing
+    statuses: dict[str, str] = field(default_factory=dict)
+    reachable: bool = True
+    listed: int = 0
+
+    @property
+    def name(self) -> CarrierName:
+        return CarrierName.TWILIO
+
+    async def dial(self, call: OutgoingCall) -> str:
+        self.before_dial()
+        sid = f"CA{call.call_id.hex}"
+        line = {
+            "sid": sid,
+            "to": call.to,
+            "from_": call.from_,
+            "call_id": str(call.call_id),
+            "attempt_id": str(call.attempt_id),
+            "at": datetime.now(UTC).isoformat(),
+        }
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(file, (json.dumps(line) + "\n").encode())
+        os.fsync(file)
+        os.close(file)
+        self.after_dial()
+        await asyncio.sleep(0)
+        return sid
+
+    async def hang_up(self, carrier_call_id: str) -> None: ...
+
+    async def find_calls(self, *, to: str, from_: str, since: datetime) -> Sequence[CarrierCall]:
+        self.listed += 1
+        if not self.reachable:
+            raise CarrierUnavailable("The list cannot be read.")
+        return [
+            CarrierCall(one.sid, self.statuses.get(one.to, "queued"), one.to, one.from_, one.at)
+            for one in reversed(read_ledger(self.path))
+            if (one.to, one.from_) == (to, from_) and one.at >= since
+        ]
+
+    async def close(self) -> None: ...
+
+
+class NoRooms:
+    """A LiveKit without rooms."""
+
+    async def list_legs(self, room_name: str) -> list[Any]:
+        return []
+
+    async def close_room(self, room_name: str) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def lines_over(db: Database, carrier: LedgerCarrier) -> Lines:
+    settings = Settings(public_base_url="http://127.0.0.1:27000")
+    return Lines(db, NoRooms(), {CarrierName.TWILIO: carrier}, settings)  # type: ignore[arg-type]

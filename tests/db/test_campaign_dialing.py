@@ -1,0 +1,367 @@
+"""A running campaign: who is dialed, when, how often, and what is written down of it."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from app.db import Database
+from app.ids import CallId, OrgId, new_id
+from campaigns.attempts import Times
+from campaigns.campaigns import Campaign, load_progress, pause_campaign
+from campaigns.report import COLUMNS, stream_results
+from campaigns.rules.retries import RetryRule
+from telephony.calls import AtFault, End, EndReason, EndResult, end_call, leave_hint, mark_answered
+from telephony.carriers.base import DialRefused, DialUncertain
+from tests.db.campaign_carrier import LedgerCarrier, read_ledger
+from tests.db.campaign_world import Webhooks, add_team, column, dialing, finish, running_campaign, until
+
+
+@pytest.fixture
+async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
+    """A ledger carrier for an organization with a team and a number."""
+    await add_team(db, org)
+    return LedgerCarrier(tmp_path / "ledger.jsonl")
+
+
+def numbers(carrier: LedgerCarrier) -> Counter[str]:
+    return Counter(one.to for one in read_ledger(carrier.path))
+
+
+async def contact(db: Database, campaign: Campaign) -> dict[str, object]:
+    """The only contact of the campaign."""
+    async with db.system() as connection:
+        return dict(await connection.fetchrow("select * from contacts where campaign_id = $1", campaign.id))
+
+
+async def attempt_is(db: Database, campaign: Campaign, status: str) -> None:
+    async def so() -> bool:
+        return status in await column(db, "select status from attempts where campaign_id = $1", campaign.id)
+
+    await until(so)
+
+
+async def test_every_contact_is_dialed_once_and_finished(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
+    campaign = await running_campaign(db, org, 8)
+    async with dialing(db, carrier):
+        await finish(db, campaign, Webhooks(db, carrier))
+    assert numbers(carrier) == Counter({f"+12025550{n}": 1 for n in range(110, 118)})
+    progress = await load_progress(db, org, campaign.id)
+    assert progress.contacts == {"waiting": 0, "in_flight": 0, "finished": 8, "blocked": 0}
+    assert progress.dispositions == {"reached": 8}
+    assert (progress.attempts["settled"], progress.attempts["dialed"]) == (8, 8)
+
+
+async def test_two_dialers_share_a_campaign_and_never_dial_a_number_twice(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 60, max_concurrent=60)
+    async with dialing(db, carrier, name="one"), dialing(db, carrier, name="two"):
+        await finish(db, campaign, Webhooks(db, carrier))
+    assert numbers(carrier) == Counter({f"+12025550{n}": 1 for n in range(110, 170)})
+
+
+async def test_a_busy_contact_is_dialed_again_until_its_attempts_are_used_up(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 1, retry=RetryRule.uniform(3, 0.05))
+    async with dialing(db, carrier):
+        await finish(db, campaign, Webhooks(db, carrier, status="busy"))
+    ordinals = await column(db, "select ordinal from attempts where campaign_id = $1 order by claimed_at", campaign.id)
+    assert (len(read_ledger(carrier.path)), ordinals) == (3, [1, 2, 3])
+    last = await contact(db, campaign)
+    assert (last["status"], last["disposition"], last["attempts_made"]) == ("finished", "busy", 3)
+
+
+async def test_calls_per_second_hold_across_dialers_and_a_restart(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 16, calls_per_second=6.0)
+    webhooks = Webhooks(db, carrier)
+
+    async def half() -> bool:
+        await webhooks.deliver()
+        return len(webhooks.told) >= 6
+
+    async with dialing(db, carrier, name="one"), dialing(db, carrier, name="two"):
+        await until(half)
+    async with dialing(db, carrier, name="three"), dialing(db, carrier, name="four"):
+        await finish(db, campaign, webhooks)
+    slots = await column(db, "select dialed_at from attempts where dialed_at is not null order by dialed_at")
+    assert len(slots) == 16
+    for first, seventh in zip(slots, slots[6:], strict=False):
+        assert seventh - first > timedelta(seconds=1)  # type: ignore[operator]
+
+
+async def test_concurrency_is_counted_from_rows_and_never_exceeded(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 6, max_concurrent=2)
+    most_open = 0
+    webhooks = Webhooks(db, carrier)
+    async with dialing(db, carrier, name="one"), dialing(db, carrier, name="two"):
+
+        async def next_two() -> bool:
+            nonlocal most_open
+            most_open = max(most_open, len(read_ledger(carrier.path)) - len(webhooks.told))
+            return len(read_ledger(carrier.path)) == len(webhooks.told) + 2
+
+        for _ in range(3):
+            await until(next_two)
+            await asyncio.sleep(0.6)  # two ticks in which a third might be dialed
+            assert len(read_ledger(carrier.path)) == len(webhooks.told) + 2
+            await webhooks.deliver()
+        await finish(db, campaign, webhooks)
+    assert most_open == 2
+
+
+async def test_a_paused_campaign_is_not_dialed_and_goes_on_where_it_stopped(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 6, max_concurrent=2)
+    webhooks = Webhooks(db, carrier)
+    async with dialing(db, carrier):
+
+        async def two_dialed() -> bool:
+            return len(read_ledger(carrier.path)) == 2
+
+        await until(two_dialed)
+        await pause_campaign(db, org, campaign.id)
+        await webhooks.deliver()
+
+        async def both_settled() -> bool:
+            return (await load_progress(db, org, campaign.id)).attempts["settled"] == 2
+
+        await until(both_settled)
+        await asyncio.sleep(0.6)  # two ticks in which a paused campaign might be dialed
+        progress = await load_progress(db, org, campaign.id)
+        assert (progress.status, progress.contacts["waiting"], len(read_ledger(carrier.path))) == ("paused", 4, 2)
+        async with db.system() as connection:
+            await connection.execute("update campaigns set status = 'running' where id = $1", campaign.id)
+        await finish(db, campaign, webhooks)
+    assert set(numbers(carrier).values()) == {1}
+    assert len(numbers(carrier)) == 6
+
+
+async def test_a_stopping_dialer_gives_back_what_waits_for_its_slot(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 3, calls_per_second=4.0)
+    slow = Times(lease=60, request=1, grace=1, look_again=60)
+    async with dialing(db, carrier, times=slow):
+        await attempt_is(db, campaign, "claimed")
+    progress = await load_progress(db, org, campaign.id)
+    assert progress.attempts["claimed"] == progress.attempts["dialing"] == 0
+    assert progress.contacts["waiting"] + progress.contacts["in_flight"] == 3
+    assert progress.contacts["in_flight"] == len(read_ledger(carrier.path))
+
+
+async def test_a_dial_that_the_carrier_puts_off_is_due_again_and_does_not_count(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    def refuse() -> None:
+        raise DialRefused("Too many requests.", retryable=True)
+
+    campaign = await running_campaign(db, org, 1)
+    carrier.before_dial = refuse
+    async with dialing(db, carrier):
+        await attempt_is(db, campaign, "released")
+        waiting = await contact(db, campaign)
+        assert (waiting["status"], waiting["attempts_made"]) == ("waiting", 0)
+        assert waiting["due_at"] > waiting["created_at"] + timedelta(seconds=4)  # type: ignore[operator]
+        carrier.before_dial = lambda: None
+        await finish(db, campaign, Webhooks(db, carrier), hurry=True)
+    assert numbers(carrier) == Counter({"+12025550110": 1})
+
+
+async def test_a_dial_that_the_carrier_never_takes_is_over_with_its_reason(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    def refuse() -> None:
+        raise DialRefused("No such number.", carrier_code=21211)
+
+    campaign = await running_campaign(db, org, 1, retry=RetryRule.uniform(3, 0.01))
+    carrier.before_dial = refuse
+    async with dialing(db, carrier):
+        await finish(db, campaign)
+    assert (await contact(db, campaign))["disposition"] == "failed"
+    assert await column(db, "select detail from attempts where campaign_id = $1", campaign.id) == ["No such number."]
+
+
+async def test_an_uncertain_dial_that_the_carrier_lists_is_adopted_not_dialed_again(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    def lose_the_answer() -> None:
+        raise DialUncertain("The answer was lost.")
+
+    campaign = await running_campaign(db, org, 1)
+    carrier.after_dial = lose_the_answer
+    carrier.statuses["+12025550110"] = "no-answer"
+    async with dialing(db, carrier):
+        await finish(db, campaign)
+    [dialed] = read_ledger(carrier.path)
+    assert (await contact(db, campaign))["disposition"] == "no-answer"
+    assert await column(db, "select carrier_call_id from calls") == [dialed.sid]
+
+
+async def test_an_uncertain_dial_that_the_carrier_does_not_list_is_due_again(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    def fail_before() -> None:
+        raise DialUncertain("The answer was lost.")
+
+    campaign = await running_campaign(db, org, 1)
+    carrier.before_dial = fail_before
+    async with dialing(db, carrier):
+        await attempt_is(db, campaign, "uncertain")
+        carrier.before_dial = lambda: None
+        await attempt_is(db, campaign, "released")
+        assert carrier.listed >= 1
+        await finish(db, campaign, Webhooks(db, carrier), hurry=True)
+    assert numbers(carrier) == Counter({"+12025550110": 1})
+    details = await column(db, "select detail from attempts where status = 'released'")
+    assert details == ["the carrier's list shows no such call"]
+
+
+async def test_an_uncertain_dial_stays_so_while_the_carriers_list_cannot_be_read(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    def lose_the_answer() -> None:
+        raise DialUncertain("The answer was lost.")
+
+    campaign = await running_campaign(db, org, 1)
+    carrier.after_dial = lose_the_answer
+    carrier.reachable = False
+    async with dialing(db, carrier):
+
+        async def asked_twice() -> bool:
+            return carrier.listed >= 2
+
+        await until(asked_twice)
+        assert await column(db, "select status from attempts") == ["uncertain"]
+        carrier.reachable = True
+        await attempt_is(db, campaign, "placed")
+        await finish(db, campaign, Webhooks(db, carrier))
+    assert numbers(carrier) == Counter({"+12025550110": 1})
+
+
+async def test_the_call_of_one_attempt_is_never_adopted_by_another(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    """The same number in two campaigns: one is placed, the other's request never reached the carrier."""
+    first = await running_campaign(db, org, 1)
+    async with dialing(db, carrier):
+        await attempt_is(db, first, "placed")
+
+        def fail_before() -> None:
+            raise DialUncertain("The answer was lost.")
+
+        carrier.before_dial = fail_before
+        second = await running_campaign(db, org, 1)
+        await attempt_is(db, second, "released")
+    assert await column(db, "select carrier_call_id is null from calls order by created_at") == [False, True]
+
+
+async def test_webhooks_alone_settle_an_uncertain_dial(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
+    def lose_the_answer() -> None:
+        raise DialUncertain("The answer was lost.")
+
+    campaign = await running_campaign(db, org, 1)
+    carrier.after_dial = lose_the_answer
+    async with dialing(db, carrier, times=Times(lease=60, request=20, grace=3600)):
+        await attempt_is(db, campaign, "uncertain")
+        await finish(db, campaign, Webhooks(db, carrier))
+    assert (carrier.listed, len(read_ledger(carrier.path))) == (0, 1)
+
+
+async def test_a_placed_call_whose_end_nobody_told_is_asked_about(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 1)
+    async with dialing(db, carrier):
+        await attempt_is(db, campaign, "placed")
+        carrier.statuses["+12025550110"] = "busy"
+        async with db.system() as connection:
+            await connection.execute("update attempts set lease_until = now()")
+        await finish(db, campaign)
+    assert (await contact(db, campaign))["disposition"] == "busy"
+
+
+async def test_a_placed_call_that_the_carrier_lost_ends_as_unknown_and_is_not_dialed_again(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 1, retry=RetryRule.uniform(3, 0.01))
+    async with dialing(db, carrier):
+        await attempt_is(db, campaign, "placed")
+        carrier.path.rename(carrier.path.with_suffix(".kept"))
+        async with db.system() as connection:
+            await connection.execute("update attempts set lease_until = now()")
+        await finish(db, campaign)
+    assert (await contact(db, campaign))["disposition"] == "unknown"
+    assert read_ledger(carrier.path) == []
+
+
+async def test_the_do_not_call_list_is_read_at_the_last_moment(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 2)
+    async with db.system() as connection:
+        await connection.execute(
+            "insert into do_not_call (id, org_id, phone) values ($1, $2, '+12025550110')", new_id(), org
+        )
+    async with dialing(db, carrier):
+        await finish(db, campaign, Webhooks(db, carrier))
+    assert numbers(carrier) == Counter({"+12025550111": 1})
+    progress = await load_progress(db, org, campaign.id)
+    assert (progress.contacts["blocked"], progress.dispositions) == (1, {"do-not-call": 1, "reached": 1})
+
+
+async def test_what_the_conversation_noted_becomes_disposition_list_and_results(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 1)
+    async with dialing(db, carrier):
+        await attempt_is(db, campaign, "placed")
+        call_id = CallId(UUID(read_ledger(carrier.path)[0].call_id))
+        await mark_answered(db, call_id)
+        await leave_hint(db, call_id, {"disposition": "do-not-call", "details": {"why": "=angry"}})
+        await end_call(db, call_id, End(EndResult.COMPLETED, EndReason.CALLEE_HUNG_UP, AtFault.NOBODY))
+        await finish(db, campaign)
+    assert await column(db, "select phone from do_not_call") == ["+12025550110"]
+    text = "".join([page async for page in stream_results(db, org, campaign.id)])
+    header, row = text.splitlines()
+    assert header == ",".join(COLUMNS)
+    assert row.startswith("2,+12025550110,Contact 0,1,do-not-call,completed,callee_hung_up,20")
+    assert row.endswith(f'{call_id},"{{""why"": ""=angry""}}"')
+
+
+async def test_the_agent_is_told_the_contacts_name_and_columns(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 1)
+    async with dialing(db, carrier):
+        await attempt_is(db, campaign, "placed")
+    assert await column(db, "select variables from calls") == [{"name": "Contact 0"}]
+
+
+async def test_a_database_that_goes_away_stops_nothing_for_good(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 12, calls_per_second=20.0)
+    webhooks = Webhooks(db, carrier)
+    async with dialing(db, carrier):
+
+        async def some() -> bool:
+            return len(read_ledger(carrier.path)) >= 3
+
+        await until(some)
+        async with db.system() as connection:
+            await connection.execute(
+                """select pg_terminate_backend(pid) from pg_stat_activity
+                   where datname = current_database() and pid <> pg_backend_pid()"""
+            )
+        await finish(db, campaign, webhooks, hurry=True)
+    assert numbers(carrier) == Counter({f"+12025550{n}": 1 for n in range(110, 122)})
