@@ -1,6 +1,7 @@
 """A team in a real LiveKit session, without sound: what tests of tools, handoffs and the scripted model talk to."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from agents.conversation import TeamAgent, build_agents
 from agents.conversation_state import ConversationState
 from agents.definition import TeamDefinition
 from agents.speech.scripted import ScriptedModel
+from tests.unit.sound import Loudspeaker, SilentVoice
 
 
 @dataclass
@@ -23,6 +25,10 @@ class Talk:
     hints: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     handoffs: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     hang_ups: int = 0
+
+    def begin(self, text: str) -> RunResult[None]:
+        """What the person says; does not wait for the answer."""
+        return self.session.run(user_input=text)
 
     async def say(self, text: str) -> "Turn":
         """What the person says; returns once the team has finished its answer."""
@@ -77,6 +83,7 @@ async def talk_to(
     variables: Mapping[str, Any] | None = None,
     answered: bool = True,
     history: NotGivenOr[llm.ChatContext] = NOT_GIVEN,
+    loudspeaker: Loudspeaker | None = None,
     **state: Any,
 ) -> AsyncIterator[Talk]:
     """Start the team with the scripted model; yields once it has spoken first."""
@@ -95,7 +102,10 @@ async def talk_to(
         team, hang_up, leave_hint, on_handoff, variables=variables or {}, answered=answered, **state
     )
     build_agents(shared, make_llm=lambda agent: ScriptedModel(team, agent, shared.variables), history=history)
-    session = AgentSession[ConversationState](userdata=shared, turn_handling={"turn_detection": None})
+    session = AgentSession[ConversationState](
+        userdata=shared, turn_handling={"turn_detection": None}, tts=SilentVoice() if loudspeaker else NOT_GIVEN
+    )
+    session.output.audio = loudspeaker
     talk = Talk(session, shared)
     told.append(talk)
     try:
@@ -103,3 +113,10 @@ async def talk_to(
         yield talk
     finally:
         await session.aclose()
+
+
+async def wait_until(holds: Callable[[], bool], *, seconds: float = 5) -> None:
+    """Raises TimeoutError where it does not come true in time."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110  # LiveKit has no event for most of it
+            await asyncio.sleep(0.005)

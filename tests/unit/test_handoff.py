@@ -1,9 +1,17 @@
 """Handoffs in a real AgentSession: control moves, the conversation comes along, nothing is lost beside another tool."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
+import pytest
+from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, llm
+
+from agents.speech.script import Reply, ToolCall
+from agents.speech.scripted import ScriptedModel, ScriptedStream
 from agents.team_file import parse_team
-from tests.unit.conversations import talk_to
+from tests.unit.conversations import talk_to, wait_until
+from tests.unit.sound import Loudspeaker
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "harbor-dental"
 TEAM = parse_team((EXAMPLES / "team.yaml").read_text())
@@ -88,3 +96,47 @@ async def test_a_campaign_contact_who_wants_another_day_is_noted_and_handed_over
         assert turn.called == ["record_outcome", "hand_off_to_scheduling"]
         assert talk.hints == [{"disposition": "reschedule"}]
         assert talk.handoffs == [("reminder", "scheduling")]
+
+
+async def test_words_spoken_over_the_announcement_do_not_lose_the_handoff() -> None:
+    """LiveKit drops a handoff whose turn is interrupted after its tool has run."""
+    speaker = Loudspeaker()
+    speaker.muted = True
+    async with talk_to(TEAM, loudspeaker=speaker) as talk:
+        speaker.muted = False
+        turn = talk.begin("I would like to book an appointment.")
+        await asyncio.wait_for(speaker.playing.wait(), 5)
+        speech = talk.session.current_speech
+        assert speech is not None
+        await wait_until(lambda: not speech.allow_interruptions)
+        with pytest.raises(RuntimeError):
+            speech.interrupt()
+        speaker.muted = True
+        speaker.finish()
+        await asyncio.wait_for(turn, 5)
+        assert talk.handoffs == [("reception", "scheduling")]
+
+
+async def test_two_handoffs_in_one_turn_make_one_switch() -> None:
+    """A language model may do it; the first counts, the second is told so."""
+    async with talk_to(TEAM) as talk:
+        talk.agent.update_options(llm=Undecided(TEAM, TEAM.agent("reception"), {}))
+        turn = await talk.say("Money and appointments.")
+        assert turn.called == ["hand_off_to_scheduling", "hand_off_to_billing"]
+        assert "one colleague at a time" in turn.results["hand_off_to_billing"]
+        assert talk.handoffs == [("reception", "scheduling")]
+
+
+class Undecided(ScriptedModel):
+    """A model that hands over to two colleagues at once."""
+
+    def chat(
+        self,
+        *,
+        chat_ctx: llm.ChatContext,
+        tools: list[llm.Tool] | None = None,
+        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
+        **_: Any,
+    ) -> ScriptedStream:
+        reply = Reply(calls=(ToolCall("hand_off_to_scheduling", {}), ToolCall("hand_off_to_billing", {})))
+        return ScriptedStream(self, reply, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)

@@ -11,6 +11,7 @@ from agents.team_file import parse_team
 from agents.tools.catalog import CATALOG, tool_parameters
 from agents.tools.record_outcome import Outcome
 from tests.unit.conversations import talk_to
+from tests.unit.sound import Loudspeaker
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "harbor-dental"
 TEAM = parse_team((EXAMPLES / "team.yaml").read_text())
@@ -45,6 +46,36 @@ async def test_end_call_hangs_up_once_after_the_goodbye_and_says_nothing_more() 
         assert talk.state.ended
         assert (await talk.say("Are you still there? What are your opening hours?")).said == []
         assert talk.hang_ups == 1
+
+
+async def test_the_line_closes_only_once_the_goodbye_was_heard_to_its_end() -> None:
+    speaker = Loudspeaker()
+    speaker.muted = True
+    async with talk_to(TEAM, loudspeaker=speaker) as talk:
+        speaker.muted = False
+        leaving = talk.begin("Goodbye.")
+        await asyncio.wait_for(speaker.playing.wait(), 5)
+        assert talk.hang_ups == 0
+        speaker.finish()
+        await asyncio.wait_for(leaving, 5)
+        assert talk.hang_ups == 1
+
+
+@pytest.mark.parametrize("rule", ["{hear: [bye], say: Goodbye then., end: true}", "{hear: [bye], tool: end_call}"])
+async def test_who_speaks_over_the_goodbye_keeps_the_call(rule: str) -> None:
+    speaker = Loudspeaker()
+    speaker.muted = True
+    hello = "      - {hear: [price], tool: look_up, arguments: {topic: price}, say: '{{ result }}'}\n"
+    async with talk_to(team_with(f"      - {rule}\n{hello}"), loudspeaker=speaker) as talk:
+        speaker.muted = False
+        leaving = talk.begin("bye")
+        await asyncio.wait_for(speaker.playing.wait(), 5)
+        speaker.muted = True
+        await talk.session.interrupt()
+        await asyncio.wait_for(leaving, 5)
+        assert talk.hang_ups == 0
+        assert not talk.state.ended
+        assert (await talk.say("What is the price?")).said == ["It costs ten euros."]
 
 
 async def test_end_call_speaks_the_teams_farewell_where_the_agent_has_not() -> None:
