@@ -33,8 +33,9 @@ MOST_AHEAD_SECONDS = 1.0
 """Audio faster than life is no phone call: what comes further ahead of the clock is dropped."""
 
 
-# RFC 6455, section 7.4.1; 1012 is what our server says when it is told to stop.
-ORDERLY_CLOSES = frozenset({1000, 1001, 1005})
+# RFC 6455, section 7.4.1. Not 1005: our server says that of a broken connection, too. 1012 is what it says when it is
+# told to stop.
+ORDERLY_CLOSES = frozenset({1000, 1001})
 CLOSED_BY_US = 1012
 
 

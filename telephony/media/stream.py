@@ -17,7 +17,7 @@ class BadMessage(InvalidInput):
 
 
 class SocketClosed(Exception):
-    """The websocket is closed; `code` is RFC 6455's: 1000, 1001 or 1005 for an orderly close by the other side, 1006
+    """The websocket is closed; `code` is RFC 6455's: 1000 or 1001 for an orderly close by the other side, 1005 or 1006
     for a connection that is gone, 1012 where our own process stops."""
 
     def __init__(self, code: int) -> None:
