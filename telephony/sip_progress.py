@@ -69,7 +69,8 @@ def end_of_sip_leg(call: Call, leg: RoomLeg) -> End:
     if call.answered_at is not None or leg.attributes.get(STATUS_ATTRIBUTE) in ("automation", "active"):
         return _end_of_conversation(call, reason)
     if call.direction is Direction.INBOUND:
-        if reason == "CLIENT_INITIATED":
+        # LiveKit SIP leaves with the same reason when it gives up waiting for an agent; the attribute tells.
+        if leg.attributes.get(STATUS_ATTRIBUTE) == "hangup":
             return End(EndResult.CANCELED, EndReason.CALLER_HUNG_UP)
         return End(EndResult.FAILED, EndReason.NO_WORKER, AtFault.US)
     return _end_of_dial(reason)

@@ -193,13 +193,14 @@ class Switchboard:
         answer = await ask(self.client.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest()))
         return [sip_messages.read_inbound(item) for item in answer.items]
 
-    async def put_inbound_trunk(self, trunk: InboundTrunk) -> None:
-        """Make the trunk, or replace the one whose id it carries."""
+    async def put_inbound_trunk(self, trunk: InboundTrunk) -> str:
+        """Make the trunk, or replace the one whose id it carries; returns LiveKit's id for it."""
         message = sip_messages.write_inbound(trunk)
         if trunk.id:
             await ask(self.client.sip.update_inbound_trunk(trunk.id, message))
-        else:
-            await ask(self.client.sip.create_inbound_trunk(api.CreateSIPInboundTrunkRequest(trunk=message)))
+            return trunk.id
+        made = await ask(self.client.sip.create_inbound_trunk(api.CreateSIPInboundTrunkRequest(trunk=message)))
+        return made.sip_trunk_id
 
     async def list_outbound_trunks(self) -> list[OutboundTrunk]:
         answer = await ask(self.client.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest()))
@@ -228,6 +229,11 @@ class Switchboard:
             await ask(self.client.sip.update_dispatch_rule(rule.id, message))
         else:
             await ask(self.client.sip.create_dispatch_rule(api.CreateSIPDispatchRuleRequest(dispatch_rule=message)))
+
+    async def delete_dispatch_rule(self, rule_id: str) -> None:
+        """No error if it is gone."""
+        request = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
+        await ask_unless_gone(self.client.sip.delete_dispatch_rule(request))
 
     # -- tokens and webhooks
 

@@ -43,9 +43,10 @@ class OutboundTrunk:
 
 @dataclass(frozen=True)
 class DispatchRule:
-    """Every inbound call gets a room of its own, named `room_prefix` and something random, with an agent in it."""
+    """Every call of these trunks gets a room of its own (`room_prefix` and something random) with an agent in it."""
 
     name: str
+    trunk_ids: frozenset[str]
     room_prefix: str
     agent_name: str
     agent_metadata: str
@@ -98,6 +99,7 @@ def read_rule(info: SIPDispatchRuleInfo) -> DispatchRule:
     agents = info.room_config.agents
     return DispatchRule(
         name=info.name,
+        trunk_ids=frozenset(info.trunk_ids),
         room_prefix=info.rule.dispatch_rule_individual.room_prefix,
         agent_name=agents[0].agent_name if agents else "",
         agent_metadata=agents[0].metadata if agents else "",
@@ -109,6 +111,7 @@ def write_rule(rule: DispatchRule) -> SIPDispatchRuleInfo:
     agent = RoomAgentDispatch(agent_name=rule.agent_name, metadata=rule.agent_metadata)
     return SIPDispatchRuleInfo(
         name=rule.name,
+        trunk_ids=sorted(rule.trunk_ids),
         rule=SIPDispatchRule(dispatch_rule_individual=SIPDispatchRuleIndividual(room_prefix=rule.room_prefix)),
         room_config=RoomConfiguration(agents=[agent]),
     )

@@ -35,8 +35,8 @@ async def sync_trunks(switchboard: Switchboard, db: Database, settings: Settings
     async with db.system() as connection:
         numbers = await store.select_sip_numbers(connection)
         outbound = await store.select_outbound_trunks(connection)
-    await sync_inbound(switchboard, plan_inbound(numbers, settings), settings.agent_name)
-    await sync_rule(switchboard, plan_rule(settings))
+    trunk_ids = await sync_inbound(switchboard, plan_inbound(numbers, settings), settings.agent_name)
+    await sync_rule(switchboard, plan_rule(settings, trunk_ids))
     await sync_outbound(switchboard, db, plan_outbound(outbound, settings), settings.agent_name)
 
 
@@ -71,9 +71,10 @@ def read_addresses(addresses: Iterable[str]) -> frozenset[str]:
         raise InvalidAddress(f"Not an IP address or block: {error}.") from error
 
 
-def plan_rule(settings: Settings) -> DispatchRule:
+def plan_rule(settings: Settings, trunk_ids: frozenset[str]) -> DispatchRule:
     return DispatchRule(
         name=our_name(settings.agent_name, "inbound"),
+        trunk_ids=trunk_ids,
         room_prefix=ROOM_PREFIX,
         agent_name=settings.agent_name,
         agent_metadata=DispatchMetadata().model_dump_json(),
@@ -102,26 +103,40 @@ def our_name(agent_name: str, name: str) -> str:
     return f"{agent_name}: {name}"
 
 
-async def sync_inbound(switchboard: Switchboard, wanted: list[InboundTrunk], agent_name: str) -> None:
-    """Delete first, then create: a number can move between trunks, and LiveKit refuses one that stands in two. The
-    catch-all is replaced in place, because it carries the others' calls meanwhile."""
-    catch_all = our_name(agent_name, "catch-all")
+async def sync_inbound(switchboard: Switchboard, wanted: list[InboundTrunk], agent_name: str) -> frozenset[str]:
+    """Returns the ids of our trunks. First everything that must go, then everything that must come: a number can move
+    from one trunk to another, and LiveKit refuses one that stands in two."""
+    names = {trunk.name: trunk for trunk in wanted}
     there = [trunk for trunk in await switchboard.list_inbound_trunks() if is_ours(trunk.name, agent_name)]
-    missing = [trunk for trunk in wanted if trunk not in there]
+    kept: dict[str, InboundTrunk] = {}
     for trunk in there:
-        successor = next((new for new in missing if new.name == trunk.name == catch_all), None)
-        if successor is not None:
-            await switchboard.put_inbound_trunk(replace(successor, id=trunk.id))
-            missing.remove(successor)
-        elif trunk not in wanted:
+        successor = names.get(trunk.name)
+        staying = trunk.numbers & successor.numbers if successor else frozenset[str]()
+        # A trunk that loses its last number would turn into a second catch-all.
+        if successor is None or trunk.name in kept or bool(staying) != bool(trunk.numbers):
             await switchboard.delete_trunk(trunk.id)
-    for trunk in missing:
-        await switchboard.put_inbound_trunk(trunk)
+        elif staying != trunk.numbers:
+            kept[trunk.name] = replace(trunk, numbers=staying)
+            await switchboard.put_inbound_trunk(kept[trunk.name])
+        else:
+            kept[trunk.name] = trunk
+    ids: set[str] = set()
+    for trunk in wanted:
+        known = kept.get(trunk.name)
+        if known is not None and known == trunk:
+            ids.add(known.id)
+        else:
+            ids.add(await switchboard.put_inbound_trunk(replace(trunk, id=known.id if known else "")))
+    return frozenset(ids)
 
 
 async def sync_rule(switchboard: Switchboard, wanted: DispatchRule) -> None:
+    """The rule names our trunks: one that names none also takes the calls that match no trunk, from anywhere."""
     there = [rule for rule in await switchboard.list_dispatch_rules() if rule.name == wanted.name]
-    if not there:
+    if not wanted.trunk_ids:
+        for rule in there:
+            await switchboard.delete_dispatch_rule(rule.id)
+    elif not there:
         await switchboard.put_dispatch_rule(wanted)
     elif there[0] != wanted:
         await switchboard.put_dispatch_rule(replace(wanted, id=there[0].id))

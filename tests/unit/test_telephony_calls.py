@@ -116,7 +116,7 @@ def test_the_toll_gate_lets_an_allowed_country_through() -> None:
         (Direction.OUTBOUND, True, "CLIENT_INITIATED", (EndResult.COMPLETED, EndReason.CALLEE_HUNG_UP)),
         (Direction.INBOUND, True, "ROOM_DELETED", (EndResult.COMPLETED, EndReason.API_ENDED)),
         (Direction.INBOUND, True, "UNKNOWN_REASON", (EndResult.COMPLETED, EndReason.MEDIA_LOST)),
-        (Direction.INBOUND, False, "CLIENT_INITIATED", (EndResult.CANCELED, EndReason.CALLER_HUNG_UP)),
+        (Direction.INBOUND, False, "CLIENT_INITIATED", (EndResult.FAILED, EndReason.NO_WORKER)),
         (Direction.INBOUND, False, "UNKNOWN_REASON", (EndResult.FAILED, EndReason.NO_WORKER)),
         (Direction.OUTBOUND, False, "USER_REJECTED", (EndResult.BUSY, EndReason.BUSY)),
         (Direction.OUTBOUND, False, "USER_UNAVAILABLE", (EndResult.NO_ANSWER, EndReason.NO_ANSWER)),
@@ -129,6 +129,11 @@ def test_a_sip_leg_that_leaves_says_how_the_call_ended(
 ) -> None:
     end = end_of_sip_leg(a_call(direction, answered=answered), room_leg(LegKind.SIP, "sip_1", reason=reason))
     assert (end.result, end.reason) == expected
+
+
+def test_a_caller_who_gives_up_ringing_canceled_the_call() -> None:
+    leg = room_leg(LegKind.SIP, "sip_1", reason="CLIENT_INITIATED", **{"sip.callStatus": "hangup"})
+    assert end_of_sip_leg(a_call(answered=False), leg) == End(EndResult.CANCELED, EndReason.CALLER_HUNG_UP)
 
 
 def test_a_leg_that_was_active_counts_as_answered_even_if_nobody_wrote_it_down() -> None:
