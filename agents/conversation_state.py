@@ -10,7 +10,7 @@ from typing import Any
 from livekit.agents import Agent
 
 from agents.definition import TeamDefinition
-from agents.templates import fill
+from agents.team_file.templates import fill
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any
 
 from agents import store
 from agents.definition import TeamDefinition, load_definition
-from agents.team_checks import Fault
-from agents.team_file import read_team
+from agents.team_file.checks import Fault
+from agents.team_file.parse import read_team
 from app.db import Connection, Database, Row
 from app.errors import NotFound
 from app.ids import OrgId, TeamId, TeamVersionId, new_id

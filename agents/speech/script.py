@@ -11,8 +11,8 @@ from typing import Any
 from livekit.agents import llm
 
 from agents.definition import HANDOFF_PREFIX, AgentDefinition, Rule, TeamDefinition
-from agents.phrases import match_any, split_words
-from agents.templates import fill, read_result, uses_result
+from agents.team_file.phrases import match_any, split_words
+from agents.team_file.templates import fill, read_result, uses_result
 
 MAX_JOINED_TURNS = 3
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from agents.definition import load_definition
-from agents.team_file import InvalidTeam, parse_team, read_team
+from agents.team_file.parse import InvalidTeam, parse_team, read_team
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "harbor-dental"
 

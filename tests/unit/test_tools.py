@@ -7,7 +7,7 @@ import pytest
 from livekit.agents import llm
 
 from agents.definition import TeamDefinition
-from agents.team_file import parse_team
+from agents.team_file.parse import parse_team
 from agents.tools.catalog import CATALOG, tool_parameters
 from agents.tools.record_outcome import Outcome
 from tests.unit.conversations import talk_to

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.definition import HANDOFF_PREFIX, TeamDefinition
-from agents.phrases import InvalidPhrase, captured_names, compile_phrase
-from agents.templates import broken_holes, names_in
+from agents.team_file.phrases import InvalidPhrase, captured_names, compile_phrase
+from agents.team_file.templates import broken_holes, names_in
 from agents.tools.catalog import CATALOG, tool_parameters
 
 SPOKEN = (
