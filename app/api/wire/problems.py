@@ -15,6 +15,14 @@ from app.errors import InvalidInput, TrunklineError, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:trunkline:problem:"
+# The phrases of http.HTTPStatus change between versions of Python; a code never does.
+_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "content_too_large",
+    415: "unsupported_media_type",
+}
 
 
 class Problem(BaseModel):
@@ -117,9 +125,9 @@ def install_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
-        phrase = HTTPStatus(error.status_code).phrase
-        code = phrase.lower().replace(" ", "_").replace("-", "_")
-        response = problem(request_id_of(request), error.status_code, code, phrase, _http_detail(request, error))
+        code = _CODES.get(error.status_code, "http_error")
+        title = code.replace("_", " ").capitalize()
+        response = problem(request_id_of(request), error.status_code, code, title, _http_detail(request, error))
         response.headers.update(error.headers or {})
         return response
 

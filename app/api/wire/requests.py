@@ -92,7 +92,7 @@ class BodyLimit:
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdigit() and int(declared) > most:
             request_id = scope.get("trunkline.request_id")
-            response = problem(request_id, 413, "content_too_large", "Content Too Large", detail)
+            response = problem(request_id, 413, "content_too_large", "Content too large", detail)
             await response(scope, receive, send)
             return
         seen = 0
