@@ -25,7 +25,7 @@ def uses_result(text: str) -> bool:
 
 def fill(text: str, values: Mapping[str, Any]) -> str:
     """The text with its holes filled; what no value is known for becomes nothing."""
-    return re.sub(r"\s{2,}", " ", _HOLE.sub(lambda hole: _look(hole[1], values), text)) if "{{" in text else text
+    return re.sub(r" {2,}", " ", _HOLE.sub(lambda hole: _look(hole[1], values), text)) if "{{" in text else text
 
 
 def _look(name: str, values: Mapping[str, Any]) -> str:

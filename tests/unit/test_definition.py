@@ -7,6 +7,7 @@ import yaml
 
 from agents.definition import load_definition
 from agents.team_file.parse import InvalidTeam, parse_team, read_team
+from agents.team_file.templates import fill
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "harbor-dental"
 
@@ -206,3 +207,17 @@ def test_any_scrambling_of_a_valid_file_is_refused_with_paths_or_accepted_but_ne
         except InvalidTeam as refused:
             outcome = refused.extra["errors"]
         assert outcome, candidate
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "filled"),
+    [
+        ("Hello {{ name }}.", {"name": "Ada"}, "Hello Ada."),
+        ("Hello {{name}} there.", {"name": ""}, "Hello there."),
+        ("One.\n\nTwo {{ name }}.", {"name": "x"}, "One.\n\nTwo x."),
+        ("{{ result.price }} {{ result.none.deeper }}", {"result": {"price": 12}}, "12 "),
+        ("{{ name }}", {"name": "{{ secret }}", "secret": "s"}, "{{ secret }}"),
+    ],
+)
+def test_holes_are_filled_once_and_nothing_in_them_runs(text: str, values: dict[str, object], filled: str) -> None:
+    assert fill(text, values) == filled
