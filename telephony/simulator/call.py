@@ -78,21 +78,25 @@ class Call:
     async def live(self) -> None:
         """Run the call; the outermost loop of its task: what goes wrong ends this call only."""
         teller = asyncio.create_task(self._tell(), name=f"{self.record.sid}-status")
-        outcome = Outcome("failed", 500, "error")
         try:
-            outcome = await self._until_over()
-        except Exception:
-            logger.exception("simulated call crashed", call_sid=self.record.sid)
-        except asyncio.CancelledError:
-            outcome = Outcome("failed", 503, "restart")
-            teller.cancel()
-            raise
-        finally:
-            self._end(outcome)
+            self._end(await self._outcome())
             await self._keep_audio()
             self._callbacks.put_nowait(None)
             await asyncio.wait({teller}, timeout=CALLBACK_DRAIN_SECONDS)
+        finally:
             teller.cancel()
+            await asyncio.wait({teller})
+
+    async def _outcome(self) -> Outcome:
+        try:
+            return await self._until_over()
+        except asyncio.CancelledError:
+            self._end(Outcome("failed", 503, "restart"))
+            await self._keep_audio()
+            raise
+        except Exception:
+            logger.exception("simulated call crashed", call_sid=self.record.sid)
+            return Outcome("failed", 500, "error")
 
     def hang_up(self, by: str) -> None:
         """End the call from outside; before the answer that cancels it. Over already: nothing happens."""

@@ -50,7 +50,7 @@ router = APIRouter(prefix="/simulator", tags=["simulator"])
 
 
 class InboundCall(BaseModel):
-    """`persona`: a name from personas.yaml, or a whole persona; default: the one that `from` belongs to."""
+    """`persona`: a name from personas.yaml, or a whole persona (with a `name`, if you like); default: `from`'s."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
@@ -165,7 +165,7 @@ def _choose(exchange: Exchange, order: InboundCall) -> tuple[str, Persona]:
                 raise NotFound(f"No persona is called {name}.")
             return name, exchange.personas.personas[name]
         case inline:
-            return "(inline)", parse_persona(inline)
+            return str(inline.pop("name", "(inline)")), parse_persona(inline)
 
 
 def _find(exchange: Exchange, sid: str) -> CallRecord:

@@ -1,6 +1,7 @@
 """Who picks up: the scripted people of `personas.yaml`, and which number belongs to which of them."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -28,8 +29,9 @@ class _Part(BaseModel):
 class SpokenLine(_Part):
     """One thing to say (or keys to press) after the other side's reply has ended.
 
-    `wait_seconds`: how long to wait for that reply at most. `barge_in_after_seconds`: do not wait for its end but
-    talk over it, so long after it began. `audio`: a WAV file instead of `say`.
+    A plain string in the file is a line that says it. `wait_seconds`: how long to wait for the reply at most.
+    `barge_in_after_seconds`: do not wait for its end but talk over it, so long after it began. `audio`: a WAV file
+    instead of `say`.
     """
 
     say: str | None = Field(None, min_length=1, max_length=500)
@@ -37,6 +39,11 @@ class SpokenLine(_Part):
     digits: str = Field("", pattern=r"^[0-9*#wW]*$", max_length=32)
     wait_seconds: Seconds = 15.0
     barge_in_after_seconds: Seconds | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_plain_text(cls, content: object) -> object:
+        return {"say": content} if isinstance(content, str) else content
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
@@ -56,7 +63,7 @@ class Answers(_Part):
     lines: tuple[SpokenLine, ...] = ()
     speed: float = Field(1.0, ge=0.5, le=2.0)
     reply_silence_seconds: float = Field(0.7, ge=0.2, le=5.0)
-    hangs_up: bool = False
+    hangs_up: bool = True
     patience_seconds: Seconds = 8.0
     max_seconds: Seconds = 120.0
 
@@ -153,7 +160,9 @@ def load_personas(path: Path) -> PersonaTable:
 
 
 def parse_persona(content: object) -> Persona:
-    """A persona given inline, as JSON. Raises InvalidPersonas."""
+    """A persona given inline, as JSON; one without a `kind` answers. Raises InvalidPersonas."""
+    if isinstance(content, Mapping):
+        content = {"kind": "answers", **content}
     try:
         return _PERSONA.validate_python(content)
     except ValidationError as invalid:

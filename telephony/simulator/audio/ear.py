@@ -49,7 +49,7 @@ class Ear:
 
     def running_at(self, tick: int) -> Stretch | None:
         """The speech that was going on at `tick`."""
-        return next((stretch for stretch in self.stretches if stretch.start < tick < stretch.end), None)
+        return next((stretch for stretch in self.stretches if stretch.start < tick <= stretch.end), None)
 
     def heard_since(self, tick: int) -> Stretch | None:
         """The latest speech of which some part lies at `tick` or later."""
