@@ -27,10 +27,8 @@ from telephony.simulator.phone.rtp import Pcm
 from telephony.simulator.phone.sip_phone import NobodySpoke, PhoneUnavailable, place_sip_call
 
 EXAMPLE = Path("examples/harbor-dental")
-CARRIER_CALLER = {
-    "name": "asks-then-books",
-    "lines": ["What are your opening hours?", "I would like to book an appointment."],
-}
+CARRIER_LINES = ("What are your opening hours?", "I would like to book an appointment.", "Goodbye.")
+CARRIER_CALLER = {"kind": "answers", "lines": [{"say": line} for line in CARRIER_LINES], "hangs_up": True}
 
 
 @dataclass
@@ -128,7 +126,7 @@ async def call_by_carrier(demo: Demo) -> None:
                 await asyncio.sleep(0.5)
         heard = read_wav((await client.get(f"/simulator/calls/{placed['sid']}/heard.wav")).raise_for_status().content)
     transcript = await demo.voice.transcribe(heard)
-    demo.console.print(f"  [dim]the caller said[/]  {' / '.join(CARRIER_CALLER['lines'])}")
+    demo.console.print(f"  [dim]the caller said[/]  {' / '.join(CARRIER_LINES)}")
     demo.console.print(f"  [dim]the caller heard[/] {transcript}")
     said = words([transcript])
     demo.check("carrier call answered", "harbor dental" in said, "the greeting is in the audio that came back")
