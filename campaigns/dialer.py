@@ -109,8 +109,13 @@ async def dial(dialer: Dialer) -> None:
 
 
 async def _farewell(dialer: Dialer) -> None:
-    if dialer.tasks:
-        _, cut_off = await asyncio.wait(dialer.tasks, timeout=FAREWELL_SECONDS)
+    """Let the tasks finish; what takes too long is cut off, and reconciled later by whoever runs."""
+    try:
+        async with asyncio.timeout(FAREWELL_SECONDS):
+            while dialer.tasks:
+                await asyncio.wait(dialer.tasks)
+    except TimeoutError:
+        cut_off = list(dialer.tasks)
         for task in cut_off:
             task.cancel()
         await asyncio.gather(*cut_off, return_exceptions=True)
