@@ -13,7 +13,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Header, Request, Respon
 from starlette.datastructures import FormData
 
 from app.api.dependencies import Parts, State
-from app.errors import Unavailable
+from app.errors import TrunklineError, Unavailable
 from app.ids import CallId
 from app.logs import get_logger
 from telephony.calls import Call, load_call, mark_answered
@@ -25,6 +25,7 @@ from telephony.inbound import Arrival, UnknownNumber, answer_inbound
 from telephony.media.stream_token import StreamGrant, sign_stream_token
 from telephony.outbound import Lines
 from telephony.rescue import on_room_event
+from telephony.switchboard import LiveKitEvent
 
 ANSWER_SECONDS = 8.0
 """Twilio waits 15 for instructions."""
@@ -112,7 +113,7 @@ async def take_livekit_event(
 ) -> None:
     """Who came and went in a room; the answer does not wait for what we do about it."""
     event = state.lines.switchboard.read_webhook(await request.body(), authorization)
-    after.add_task(on_room_event, state.lines, event)
+    after.add_task(follow_room_event, state.lines, event)
 
 
 def connect_call(state: State, call: Call) -> str:
@@ -128,10 +129,22 @@ def stream_url(public_url: str) -> str:
     return "ws" + public_url.removeprefix("http") + "/media/twilio"
 
 
+async def follow_room_event(lines: Lines, event: LiveKitEvent) -> None:
+    """What the event asks for. LiveKit has its answer by now: what goes wrong is in the log, and `watch_calls` mends
+    it."""
+    try:
+        await on_room_event(lines, event)
+    except TrunklineError as error:
+        log.warning("a room's event was not followed", event_name=event.name.value, error=error.code, why=error.detail)
+
+
 async def close_call_room(lines: Lines, call_id: CallId) -> None:
     """The carrier says that the call is over: nobody stays in its room."""
-    call = await load_call(lines.db, call_id)
-    await lines.switchboard.close_room(call.room_name)
+    try:
+        call = await load_call(lines.db, call_id)
+        await lines.switchboard.close_room(call.room_name)
+    except TrunklineError as error:
+        log.warning("a room was not closed", call_id=str(call_id), error=error.code, why=error.detail)
 
 
 def read_news(form: FormData) -> CarrierNews:

@@ -99,9 +99,9 @@ class Bridge:
 
     def interrupt(self) -> None:
         """An agent was interrupted: nothing of what it was saying may be heard any more."""
-        self._playout.clear(self._clock())
-        self._clear_wanted = True
-        self._wake.set()
+        if self._playout.clear(self._clock()):
+            self._clear_wanted = True
+            self._wake.set()
 
     async def run(self, room: RoomLeg) -> StreamEnd:
         """Carry media both ways until one side ends; then let the caller hear what is left, if it is our side."""

@@ -92,6 +92,7 @@ class Playout:
         self._settling = 0
         self._utterances = 0
         self._pending_marks: set[str] = set()
+        self._sent_since_clear = False
         self.frames_sent = 0
         self.frames_dropped = 0
 
@@ -151,13 +152,15 @@ class Playout:
                 continue
             # Behind `now` the carrier has run dry: what it plays next starts now.
             self._played_until = max(self._played_until, now) + FRAME_SECONDS
+            self._sent_since_clear = True
             self.frames_sent += 1
         return due
 
-    def clear(self, now: float) -> None:
+    def clear(self, now: float) -> bool:
         """Barge-in: forget what is queued, and take what is left of that voice in the room's pipes for old.
 
-        The carrier is to be told `clear` in any case: only it knows what it has not played yet.
+        True if the carrier is to be told `clear`: it got audio since the last one, and only it knows how much of that
+        is played. An agent says so many times a second while it is spoken over.
         """
         self.frames_dropped += sum(not isinstance(item, Mark) for item in self._queue)
         self._queue.clear()
@@ -166,6 +169,8 @@ class Playout:
             self._resting = True
             # The room's jitter buffer still holds up to some 200 ms of the interrupted voice.
             self._settling = 0 if self._silent_run >= QUIET_FRAMES else SETTLE_FRAMES
+        unclear, self._sent_since_clear = self._sent_since_clear, False
+        return unclear
 
     def note_mark(self, name: str) -> bool:
         """The carrier echoed a mark; False for one that is not ours or came twice."""

@@ -153,11 +153,19 @@ def test_barge_in_empties_the_queue_and_swallows_the_rest_of_the_voice() -> None
     for _ in range(20):
         playout.push(voice())
     playout.take_due(1.0)
-    playout.clear(1.0)
+    assert playout.clear(1.0)
     assert playout.take_due(9.0) == []
     for _ in range(5):
         playout.push(voice())
     assert playout.take_due(9.0) == []
+
+
+def test_the_carrier_is_told_to_clear_once_for_what_it_got() -> None:
+    playout = Playout()
+    assert not playout.clear(0.0)
+    playout.push(voice())
+    playout.take_due(1.0)
+    assert [playout.clear(1.0 + n / 25) for n in range(4)] == [True, False, False, False]
 
 
 def test_after_barge_in_the_next_utterance_is_heard_from_its_start() -> None:
