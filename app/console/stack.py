@@ -27,10 +27,10 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
 ) -> None:
     """Start everything on this machine and watch it."""
+    from app.stack.detach import start_detached, wait_for_other
     from app.stack.stack_env import load_given
     from app.stack.state import AlreadyRunning, Phase, is_running
     from app.stack.status import Progress
-    from app.stack.up import run_stack, start_detached, wait_for_other
 
     home, progress = load_given().home, Progress()
 
@@ -55,6 +55,7 @@ def up(
         show_addresses(home)
     else:
         from app.logs import configure_logs
+        from app.stack.up import run_stack
 
         configure_logs(level="WARNING")
         asyncio.run(run_stack(tell_all))

@@ -22,7 +22,15 @@ from app.stack.livekit.build import LiveKitPrograms, Program
 from app.stack.livekit.configs import livekit_config, redis_config, sip_config
 from app.stack.ports import tcp, udp
 from app.stack.postgres import EmbeddedPostgres, wait_until_ready
-from app.stack.processes.checks import Check, accepts_tcp, answers_http, answers_options, answers_ping, until
+from app.stack.processes.checks import (
+    Check,
+    accepts_tcp,
+    answers_http,
+    answers_options,
+    answers_ping,
+    is_in_touch,
+    until,
+)
 from app.stack.processes.part import Part, PartOff
 from app.stack.processes.process import Command
 from app.stack.stack_env import uses_twilio
@@ -64,8 +72,7 @@ def plan_processes(given: Settings, settings: Settings) -> list[Part]:
         Part(
             WORKER,
             worker_health,
-            answers_http(worker_health),
-            # Calls in progress end with the stack; the farewell is the caller's hang-up tone.
+            _worker_is_registered(settings, worker_health),
             _ours(WORKER),
             needs=(POSTGRES, LIVEKIT),
             ports=(tcp(ports.worker),),
@@ -168,6 +175,22 @@ def _accepts_queries(url: str) -> Check:
     async def check() -> None:
         db = await Database.connect(url, max_size=1)
         await db.close()
+
+    return check
+
+
+def _worker_is_registered(settings: Settings, health: str) -> Check:
+    """Its health is good before LiveKit knows it; what comes next is its connection there, and registering is the
+    first thing said on it."""
+    livekit = urlsplit(settings.livekit_url)
+    port = livekit.port or (443 if livekit.scheme in ("wss", "https") else 80)
+
+    async def is_in_touch_with_livekit() -> bool:
+        return await asyncio.to_thread(is_in_touch, settings.ports.worker, port)
+
+    async def check() -> None:
+        await answers_http(health)()
+        await until(is_in_touch_with_livekit)
 
     return check
 

@@ -88,6 +88,14 @@ def find_process(mark: ProcessMark | None) -> psutil.Process | None:
         return None
 
 
+def make_home(home: Path) -> Path:
+    """The folder for everything that this installation keeps, closed to others."""
+    for folder in (home, home / "logs", home / "pids"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    return home
+
+
 def state_file(home: Path) -> Path:
     return home / "pids" / "state.json"
 

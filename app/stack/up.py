@@ -3,9 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -19,24 +16,19 @@ from app.stack.migrate import apply_migrations
 from app.stack.parts import LIVEKIT, NAMES, POSTGRES, SIMULATOR, STOP_WAVES, plan_foundation, plan_processes
 from app.stack.ports import check_port
 from app.stack.postgres import EmbeddedPostgres, prepare_postgres
-from app.stack.processes.log_files import log_file, rotate, tail
+from app.stack.processes.log_files import log_file
 from app.stack.processes.part import Part
-from app.stack.processes.supervisor import PartFailed, Supervisor
+from app.stack.processes.supervisor import Supervisor
 from app.stack.seed import seed_example
 from app.stack.stack_env import decide_env, load_given, read_env, write_env
 from app.stack.state import (
     Phase,
     StackLock,
     StackState,
-    is_running,
+    make_home,
     mark_process,
-    read_state,
     write_state,
 )
-
-# The first build of LiveKit is most of it.
-LONGEST_START_SECONDS = 1500
-SUPERVISOR_LOG = "up"
 
 Tell = Callable[[StackState], None]
 
@@ -147,64 +139,8 @@ async def _embedded_postgres(given: Settings, home: Path) -> EmbeddedPostgres | 
     return await asyncio.to_thread(prepare_postgres, home, given.ports.postgres)
 
 
-def make_home(home: Path) -> Path:
-    """The folder for everything that this installation keeps, closed to others."""
-    for folder in (home, home / "logs", home / "pids"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
-    return home
-
-
 def _stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
-
-
-def start_detached(home: Path, tell: Tell) -> StackState:
-    """Start the supervisor in a session of its own and wait until everything is ready.
-
-    Raises PartFailed with what the supervisor said when it gave up, or when the time is over.
-    """
-    make_home(home)
-    log = log_file(home, SUPERVISOR_LOG)
-    rotate(log)
-    with log.open("ab") as output:
-        supervisor = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "up"],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + LONGEST_START_SECONDS
-    while time.monotonic() < deadline:
-        ended = supervisor.poll() is not None
-        state = read_state(home)
-        if state is not None and state.supervisor.pid == supervisor.pid:
-            tell(state)
-            if state.phase is Phase.READY:
-                # It lives on without us; nobody waits for it.
-                supervisor.returncode = 0
-                return state
-            if ended and state.failure:
-                raise PartFailed(state.failure)
-        if ended:
-            raise PartFailed("`trunkline up` ended at once. The end of its log:\n" + "\n".join(tail(log, 15)))
-        time.sleep(0.1)
-    supervisor.terminate()
-    raise PartFailed(f"Not ready after {LONGEST_START_SECONDS} s; stopped. See `trunkline logs {SUPERVISOR_LOG}`.")
-
-
-def wait_for_other(home: Path, tell: Tell) -> StackState | None:
-    """Another `up` holds the folder: wait until it is ready, or gone (None)."""
-    deadline = time.monotonic() + LONGEST_START_SECONDS
-    while time.monotonic() < deadline and is_running(home):
-        state = read_state(home)
-        if state is not None and state.phase is Phase.READY:
-            return state
-        if state is not None:
-            tell(state)
-        time.sleep(0.2)
-    return None
