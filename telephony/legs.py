@@ -13,7 +13,7 @@ from app.ids import CallId
 from telephony import store
 from telephony.calls import Call, EventKind, read_call, record_event
 
-BEAT_SECONDS = 2.0
+BEAT_SECONDS = 1.5
 """How often an agent's job says that it lives (`beat_agent`)."""
 
 

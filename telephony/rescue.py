@@ -122,12 +122,7 @@ async def replace_agent(lines: Lines, call: Call, lost: str) -> None:
         await give_up(lines, call)
         return
     log.warning("an agent was lost, sending another", call_id=str(call.id), lost=lost)
-    try:
-        # What LiveKit still keeps of the lost one must not count as an agent, nor come back beside the new one.
-        await lines.switchboard.remove_leg(call.room_name, lost)
-        await lines.switchboard.dispatch_agent(call.room_name, DispatchMetadata(call_id=call.id, rescue=True))
-    finally:
-        lines.keep(await_replacement(lines, call, lost), name=f"rescue {call.id}")
+    lines.keep(bring_replacement(lines, call, lost), name=f"rescue {call.id}")
 
 
 async def give_up(lines: Lines, call: Call) -> None:
@@ -137,18 +132,33 @@ async def give_up(lines: Lines, call: Call) -> None:
         await hang_up(lines, now, WORKER_LOST)
 
 
-async def await_replacement(lines: Lines, call: Call, lost: str) -> None:
-    """Wait for the new agent; without one in time, hang up rather than leave the caller in silence."""
-    for _ in range(round(REPLACEMENT_SECONDS / POLL_SECONDS)):
+async def bring_replacement(lines: Lines, call: Call, lost: str) -> None:
+    """Get another agent into the room; without one in time, hang up rather than leave the caller in silence."""
+    give_up_at = asyncio.get_running_loop().time() + REPLACEMENT_SECONDS
+    dispatch_id = ""
+    while asyncio.get_running_loop().time() < give_up_at:
+        try:
+            if not dispatch_id:
+                # What LiveKit still keeps of the lost one must not count as an agent, nor come back beside the new one.
+                await lines.switchboard.remove_leg(call.room_name, lost)
+            if has_agent(await lines.switchboard.list_legs(call.room_name), lost):
+                return
+            dispatch_id = await dispatch_again(lines, call, dispatch_id)
+        except SwitchboardError as error:
+            log.warning("LiveKit failed while replacing an agent", livekit_code=error.livekit_code)
         await asyncio.sleep(POLL_SECONDS)
         if (await load_call(lines.db, call.id)).end is not None:
             return
-        try:
-            if has_agent(await lines.switchboard.list_legs(call.room_name), lost):
-                return
-        except SwitchboardError:
-            continue  # asked again in a moment; without any answer the time runs out
     await hang_up(lines, call, WORKER_LOST)
+
+
+async def dispatch_again(lines: Lines, call: Call, dispatch_id: str) -> str:
+    """Ask for an agent, until a worker took the job: the killed one may be on its way up again."""
+    if dispatch_id:
+        if await lines.switchboard.was_taken(call.room_name, dispatch_id):
+            return dispatch_id
+        await lines.switchboard.cancel_dispatch(call.room_name, dispatch_id)
+    return await lines.switchboard.dispatch_agent(call.room_name, DispatchMetadata(call_id=call.id, rescue=True))
 
 
 def has_agent(legs: list[RoomLeg], lost: str = "") -> bool:

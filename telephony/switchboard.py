@@ -125,12 +125,24 @@ class Switchboard:
         )
         await ask(self.client.room.create_room(request))
 
-    async def dispatch_agent(self, room_name: str, metadata: DispatchMetadata) -> None:
-        """Send (another) agent into the room; it is there in about 0.1 s if a worker is free."""
+    async def dispatch_agent(self, room_name: str, metadata: DispatchMetadata) -> str:
+        """Send (another) agent into the room; it is there in about 0.1 s if a worker is free. Returns an id.
+
+        LiveKit asks the workers of this moment once: where none is free, nobody comes, and it does not say so.
+        """
         request = api.CreateAgentDispatchRequest(
             agent_name=self._agent_name, room=room_name, metadata=metadata.model_dump_json()
         )
-        await ask(self.client.agent_dispatch.create_dispatch(request))
+        return (await ask(self.client.agent_dispatch.create_dispatch(request))).id
+
+    async def was_taken(self, room_name: str, dispatch_id: str) -> bool:
+        """Whether a worker took the job of this dispatch."""
+        dispatch = await ask_unless_gone(self.client.agent_dispatch.get_dispatch(dispatch_id, room_name))
+        return dispatch is not None and len(dispatch.state.jobs) > 0
+
+    async def cancel_dispatch(self, room_name: str, dispatch_id: str) -> None:
+        """No error if there is no such dispatch."""
+        await ask_unless_gone(self.client.agent_dispatch.delete_dispatch(dispatch_id, room_name))
 
     async def close_room(self, room_name: str) -> None:
         """Everyone out: SIP legs get a BYE (or, before the answer, a refusal). No error if there is no such room."""

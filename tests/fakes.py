@@ -53,12 +53,17 @@ class FakeSwitchboard:
     async def remove_leg(self, room_name: str, identity: str) -> None:
         self.rooms[room_name] = [leg for leg in self.rooms.get(room_name, []) if leg.identity != identity]
 
-    async def dispatch_agent(self, room_name: str, metadata: DispatchMetadata) -> None:
+    async def dispatch_agent(self, room_name: str, metadata: DispatchMetadata) -> str:
         self.dispatched.append((room_name, metadata))
         if self.worker_free:
-            self.rooms.setdefault(room_name, []).append(
-                room_leg(LegKind.AGENT, f"agent-replacement-{len(self.dispatched)}")
-            )
+            identity = f"agent-replacement-{len(self.dispatched)}"
+            self.rooms.setdefault(room_name, []).append(room_leg(LegKind.AGENT, identity))
+        return f"AD_{len(self.dispatched)}"
+
+    async def was_taken(self, room_name: str, dispatch_id: str) -> bool:
+        return self.worker_free
+
+    async def cancel_dispatch(self, room_name: str, dispatch_id: str) -> None: ...
 
     async def close_room(self, room_name: str) -> None:
         self.closed.append(room_name)

@@ -1,0 +1,207 @@
+"""Real SIP calls through real LiveKit: what is answered, refused, dropped, rescued and ended."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.db import Database
+from app.ids import E164, OrgId
+from app.settings import Settings
+from telephony import store
+from telephony.calls import Call, CallStatus, EndReason, EndResult, load_call, read_call
+from telephony.legs import LegKind
+from telephony.lines.trunks import sync_trunks
+from telephony.outbound import Lines, build_lines
+from telephony.rescue import watch_calls
+from telephony.simulator.phone.sip_phone import place_sip_call
+from telephony.switchboard import ForgedWebhook
+from tests.db.world import make_number
+from tests.live.harness import wait_for
+from tests.live.livekit_parts import Receiver, event_kinds, receiving_webhooks, running_livekit, running_worker
+
+pytestmark = pytest.mark.live
+
+OURS = E164("+12025550100")
+UNKNOWN = "+12025550199"
+
+
+@pytest.fixture(scope="module")
+async def livekit(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Settings]:
+    async with running_livekit(tmp_path_factory.mktemp("livekit")) as settings:
+        yield settings
+
+
+@pytest.fixture
+async def lines(livekit: Settings, db: Database, org: OrgId) -> AsyncIterator[Lines]:
+    """Lines of an organization with one SIP number, which LiveKit knows."""
+    await make_number(db, org, OURS)
+    lines = await build_lines(livekit, db)
+    await sync_trunks(lines.switchboard, db, livekit)
+    yield lines
+    await lines.close()
+
+
+@pytest.fixture
+async def webhooks(lines: Lines) -> AsyncGenerator[Receiver]:
+    async with receiving_webhooks(lines) as receiver:
+        yield receiver
+
+
+async def find_call(db: Database) -> Call | None:
+    async with db.system() as connection:
+        row = await connection.fetchrow("select * from calls")
+    return read_call(row) if row else None
+
+
+async def find_ended(db: Database) -> Call | None:
+    call = await find_call(db)
+    return call if call and call.end else None
+
+
+async def test_a_call_to_our_number_is_answered_and_ends_when_the_caller_hangs_up(
+    lines: Lines, webhooks: Receiver, database_url: str, tmp_path: Path
+) -> None:
+    async with running_worker(lines.settings, database_url, tmp_path / "worker.log"):
+        # Carriers write the number with +, bare, or with 00.
+        async with place_sip_call("127.0.0.1", lines.settings.ports.sip, "12025550100") as phone:
+            answered_at = await phone.wait_answered(5)
+            assert phone.invited_at is not None
+            assert answered_at - phone.invited_at < 5
+            call = await wait_for(lambda: find_call(lines.db), what="the call's row")
+            call = await load_call(lines.db, call.id)
+            assert call.to_number == OURS
+            assert call.status is CallStatus.IN_PROGRESS
+            hung_up_at = asyncio.get_running_loop().time()
+            await phone.hang_up()
+        ended = await wait_for(lambda: find_ended(lines.db), timeout_seconds=5, what="the end of the call")
+        assert asyncio.get_running_loop().time() - hung_up_at < 3
+        assert ended.end is not None
+        assert (ended.end.result, ended.end.reason) == (EndResult.COMPLETED, EndReason.CALLER_HUNG_UP)
+        await wait_for(lambda: no_room(lines, call), what="the room's end")
+        async with lines.db.system() as connection:
+            legs = await store.select_legs(connection, call.id)
+        assert {leg["kind"] for leg in legs} == {LegKind.SIP, LegKind.AGENT}
+        assert all(leg["left_at"] for leg in legs)
+
+
+async def no_room(lines: Lines, call: Call) -> bool:
+    return not await lines.switchboard.list_rooms([call.room_name])
+
+
+async def test_an_unknown_number_from_an_allowed_address_is_refused_with_a_sip_error(
+    lines: Lines, webhooks: Receiver, database_url: str, tmp_path: Path
+) -> None:
+    async with (
+        running_worker(lines.settings, database_url, tmp_path / "worker.log"),
+        place_sip_call("127.0.0.1", lines.settings.ports.sip, UNKNOWN) as phone,
+    ):
+        await phone.wait_over(5)
+        assert phone.refused_with is not None
+        assert phone.refused_with >= 400
+    assert await find_call(lines.db) is None
+
+
+async def test_an_address_that_is_not_allowed_gets_no_answer_at_all(
+    lines: Lines, webhooks: Receiver, database_url: str, tmp_path: Path
+) -> None:
+    async with (
+        running_worker(lines.settings, database_url, tmp_path / "worker.log"),
+        place_sip_call("127.0.0.1", lines.settings.ports.sip, OURS, source="127.0.0.2") as phone,
+    ):
+        with pytest.raises(TimeoutError):
+            await phone.wait_over(6)
+        assert phone.answered_at is None
+        assert phone.refused_with is None
+    assert webhooks.heard == []
+    assert await find_call(lines.db) is None
+
+
+async def test_without_a_worker_the_caller_is_refused_within_5_seconds_and_a_row_says_why(
+    lines: Lines, webhooks: Receiver
+) -> None:
+    async with place_sip_call("127.0.0.1", lines.settings.ports.sip, OURS) as phone:
+        started_at = asyncio.get_running_loop().time()
+        await phone.wait_over(8)
+        assert asyncio.get_running_loop().time() - started_at <= 5
+        assert phone.refused_with == 486
+    call = await wait_for(lambda: find_ended(lines.db), what="the row of the refused call")
+    assert call.end is not None
+    assert (call.end.result, call.end.reason) == (EndResult.FAILED, EndReason.NO_WORKER)
+
+
+async def test_a_killed_worker_is_replaced_within_15_seconds(
+    lines: Lines, webhooks: Receiver, database_url: str, tmp_path: Path
+) -> None:
+    lines.keep(watch_calls(lines), name="watch")
+    async with (
+        running_worker(lines.settings, database_url, tmp_path / "first.log") as first,
+        place_sip_call("127.0.0.1", lines.settings.ports.sip, OURS) as phone,
+    ):
+        await phone.wait_answered(5)
+        call = await wait_for(lambda: find_call(lines.db), what="the call's row")
+        await wait_for(lambda: agents(lines, call), what="the agent")
+        [lost] = await agents(lines, call)
+        killed_at = asyncio.get_running_loop().time()
+        first.kill()
+        # As under `trunkline up`: the next one is started when the first is gone.
+        async with running_worker(lines.settings, database_url, tmp_path / "second.log"):
+
+            async def replaced() -> bool:
+                return any(identity != lost for identity in await agents(lines, call))
+
+            await wait_for(replaced, timeout_seconds=15, what="another agent")
+            print(f"replaced after {asyncio.get_running_loop().time() - killed_at:.1f} s")
+            assert (await load_call(lines.db, call.id)).end is None
+            assert (await event_kinds(lines.db, call.id)).count("call.rescued") == 1
+            await phone.hang_up()
+            ended = await wait_for(lambda: find_ended(lines.db), what="the end of the call")
+            assert ended.rescues == 1
+
+
+async def agents(lines: Lines, call: Call) -> list[str]:
+    legs = await lines.switchboard.list_legs(call.room_name)
+    return [leg.identity for leg in legs if leg.kind is LegKind.AGENT and leg.active]
+
+
+async def test_a_killed_worker_without_a_replacement_ends_the_call_within_15_seconds(
+    lines: Lines, webhooks: Receiver, database_url: str, tmp_path: Path
+) -> None:
+    lines.keep(watch_calls(lines), name="watch")
+    async with (
+        running_worker(lines.settings, database_url, tmp_path / "worker.log") as worker,
+        place_sip_call("127.0.0.1", lines.settings.ports.sip, OURS) as phone,
+    ):
+        await phone.wait_answered(5)
+        call = await wait_for(lambda: find_call(lines.db), what="the call's row")
+        await wait_for(lambda: agents(lines, call), what="the agent")
+        killed_at = asyncio.get_running_loop().time()
+        worker.kill()
+        await phone.wait_over(15)
+        print(f"hung up after {asyncio.get_running_loop().time() - killed_at:.1f} s")
+    ended = await wait_for(lambda: find_ended(lines.db), what="the end of the call")
+    assert ended.end is not None
+    assert (ended.end.result, ended.end.reason) == (EndResult.FAILED, EndReason.WORKER_LOST)
+
+
+async def test_trunks_follow_the_rows_and_a_second_sync_changes_nothing(lines: Lines) -> None:
+    before = {trunk.name: trunk for trunk in await lines.switchboard.list_inbound_trunks()}
+    ids = {trunk.id for trunk in before.values()}
+    assert {name: trunk.numbers for name, trunk in before.items()} == {
+        "trunkline: numbers": {OURS},
+        "trunkline: catch-all": set(),
+    }
+    await sync_trunks(lines.switchboard, lines.db, lines.settings)
+    assert {trunk.id for trunk in await lines.switchboard.list_inbound_trunks()} == ids
+    async with lines.db.system() as connection:
+        await connection.execute("update numbers set carrier = 'twilio'")
+    await sync_trunks(lines.switchboard, lines.db, lines.settings)
+    assert [trunk.name for trunk in await lines.switchboard.list_inbound_trunks()] == ["trunkline: catch-all"]
+    [rule] = await lines.switchboard.list_dispatch_rules()
+    assert rule.room_prefix == "call-"
+
+
+async def test_a_webhook_with_a_changed_body_is_a_forgery(lines: Lines) -> None:
+    with pytest.raises(ForgedWebhook):
+        lines.switchboard.read_webhook(b'{"event": "room_finished"}', "not a token")
