@@ -162,10 +162,13 @@ async def select_feed(
     call_id: UUID | None,
     limit: int,
 ) -> Sequence[Row]:
-    """Events after the cursor (transaction, id) and below `horizon` → tx, id, call_id, kind, data, at."""
+    """Events after the cursor (transaction, id) and below `horizon` → transaction, id, call_id, kind, data, at.
+
+    `transaction` is text, and not called `tx`: `order by` would take it for the column and sort 1000 before 999.
+    """
     return await connection.fetch(
         """
-        select tx::text as tx, id, call_id, kind, data, at from call_events
+        select tx::text as transaction, id, call_id, kind, data, at from call_events
         where org_id = $1 and (tx, id) > ($2::text::xid8, $3::bigint) and tx < $4::text::xid8
           and ($5::uuid is null or call_id = $5)
         order by tx, id limit $6

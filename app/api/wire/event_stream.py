@@ -131,7 +131,7 @@ class EventFeed:
             )
         full = len(rows) == PAGE_SIZE
         if full:
-            following = FeedCursor(int(rows[-1]["tx"]), rows[-1]["id"])
+            following = FeedCursor(int(rows[-1]["transaction"]), rows[-1]["id"])
         else:
             # All below the horizon is read, matching or not: a filtered reader does not scan it again.
             following = max(cursor, FeedCursor.before(edge.horizon))
@@ -150,7 +150,7 @@ class EventFeed:
 def render_event(row: Row) -> ServerSentEvent:
     """{"id", "call_id", "kind", "at", "data"}, named after its kind."""
     at: datetime = row["at"]
-    cursor = FeedCursor(int(row["tx"]), row["id"])
+    cursor = FeedCursor(int(row["transaction"]), row["id"])
     body = {
         "id": str(cursor),
         "call_id": str(row["call_id"]),
