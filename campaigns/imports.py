@@ -21,10 +21,10 @@ MOST_FAULTS_KEPT = 10_000
 
 @dataclass
 class ImportReport:
-    """What became of a file's rows: `rows = accepted + rejected + duplicates + blocked`.
+    """What became of a file's rows: `rows = accepted + rejected + duplicates`.
 
-    `blocked`: on the do-not-call list; they are in the campaign and are never dialed. `variables`: the columns that
-    the agents get as variables.
+    `blocked`: of the accepted, those on the do-not-call list; they are in the campaign and are never dialed.
+    `variables`: the columns that the agents get as variables.
     """
 
     phone_column: str
@@ -110,7 +110,7 @@ async def _add_chunk(
     repeated = await store.select_staged_repeats(connection, campaign_id)
     written = {contact.line: contact.phone_as_written for contact in chunk.contacts}
     report.rows += len(chunk.contacts) + len(chunk.faults)
-    report.accepted += added.waiting
+    report.accepted += added.waiting + len(added.blocked_lines)
     report.blocked += len(added.blocked_lines)
     report.rejected += len(chunk.faults)
     report.duplicates += len(repeated)

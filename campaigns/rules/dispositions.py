@@ -42,10 +42,11 @@ _BY_RESULT = {
 
 def decide_disposition(end: End, hint: Mapping[str, Any], *, answered: bool) -> str:
     """The outcome of a call that ended so. What the conversation itself recorded (`hint["disposition"]`) wins, but
-    only if there was one: a hint on a call that nobody answered says nothing."""
+    only if there was one: a hint on a call that nobody answered says nothing. Its words are spelled like ours, with
+    hyphens: a team that records "do_not_call" means what we mean."""
     word = hint.get("disposition")
     if answered and isinstance(word, str) and word.strip():
-        return word.strip()[:LONGEST_WORD]
+        return "-".join(word.lower().replace("_", " ").split())[:LONGEST_WORD]
     if end.reason is EndReason.MACHINE:
         return Disposition.VOICEMAIL
     if end.reason is EndReason.INVALID_NUMBER:

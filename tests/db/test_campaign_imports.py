@@ -80,7 +80,7 @@ async def test_numbers_on_the_do_not_call_list_go_in_as_blocked(db: Database, re
             "insert into do_not_call (id, org_id, phone) values ($1, $2, '+12025550111')", new_id(), ready
         )
     campaign, report = await create(db, ready, GOOD)
-    assert (report.rows, report.accepted, report.blocked) == (2, 1, 1)
+    assert (report.rows, report.accepted, report.blocked) == (2, 2, 1)
     assert [(e.line, e.reason) for e in report.errors] == [(3, "on the do-not-call list: never dialed")]
     assert [r["status"] for r in await contacts_of(db, campaign)] == ["waiting", "blocked"]
 

@@ -45,6 +45,10 @@ def test_what_the_conversation_recorded_wins_if_there_was_a_conversation() -> No
     assert decide_disposition(no_answer, {"disposition": "callback"}, answered=False) == "no-answer"
 
 
+def test_a_recorded_word_is_spelled_like_ours_whatever_its_separators() -> None:
+    assert decide_disposition(HUNG_UP, {"disposition": "Do_not call"}, answered=True) == Disposition.DO_NOT_CALL
+
+
 @pytest.mark.parametrize("hint", [{}, {"disposition": ""}, {"disposition": 7}, {"disposition": None}])
 def test_a_hint_without_a_word_changes_nothing(hint: dict[str, object]) -> None:
     assert decide_disposition(HUNG_UP, hint, answered=True) == Disposition.REACHED

@@ -1,0 +1,226 @@
+"""`trunkline campaign run FILE --team T`: a contacts file, dialed to the end before one's eyes; `pause`, `resume`.
+
+Everything goes through the REST API: the campaign runs in the dialer, and goes on when this command ends.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import httpx
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from app.console.campaign_view import Rate, describe_progress, show_import, show_outcomes, show_progress
+from app.console.client import ApiRefused, ApiUnreachable, ask, describe_problem, open_client
+from app.errors import TrunklineError
+from app.settings import Settings
+
+POLL_SECONDS = 0.5
+PLAIN_LINE_SECONDS = 2.0
+PATIENCE_SECONDS = 60.0
+"""How long the api may be away, restarting say, while a campaign is watched."""
+
+campaign = typer.Typer(no_args_is_help=True, help="Campaigns: lists of contacts to dial.")
+
+
+class NobodyToCall(TrunklineError):
+    """No row of the file is a contact that may be called."""
+
+    code = "nobody_to_call"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for on the command line; None leaves the api's default."""
+
+    file: Path
+    team: str
+    name: str
+    results: Path
+    options: dict[str, Any]
+
+
+@campaign.command("run")
+def run(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, UTF-8, with a column of numbers.")],
+    team: Annotated[str, typer.Option("--team", help="The slug of the team that talks.")],
+    name: Annotated[str, typer.Option("--name", help="Default: the file's name.")] = "",
+    from_number: Annotated[str | None, typer.Option("--from", help="One of our numbers.")] = None,
+    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Calls at once.")] = None,
+    calls_per_second: Annotated[float | None, typer.Option("--calls-per-second")] = None,
+    max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="Dials per contact.")] = None,
+    retry_delay: Annotated[float | None, typer.Option("--retry-delay", help="Seconds before another try.")] = None,
+    ring_timeout: Annotated[int | None, typer.Option("--ring-timeout", help="Seconds, from 15.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Default: NAME-results.csv")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on stdout at the end.")] = False,
+) -> None:
+    """Dial the contacts of a file, show how it goes, and write the results. Ctrl-C leaves it running."""
+    wished = {
+        "from_number": from_number,
+        "max_concurrent": max_concurrent,
+        "calls_per_second": calls_per_second,
+        "max_attempts": max_attempts,
+        "retry_delay_seconds": retry_delay,
+        "ring_timeout_seconds": ring_timeout,
+    }
+    options = {key: value for key, value in wished.items() if value is not None}
+    order = Order(file, team, name or file.stem, out or Path(f"{file.stem}-results.csv"), options)
+    console = Console(stderr=as_json, highlight=False)
+    summary = asyncio.run(CampaignRun(Settings.load(), order, console).run())
+    if as_json:
+        Console(highlight=False, soft_wrap=True).print(json.dumps(summary), markup=False)
+    raise typer.Exit(0 if summary["status"] == "finished" else 1)
+
+
+@campaign.command("pause")
+def pause(campaign_id: str) -> None:
+    """Dial nothing more for now; calls under way end by themselves."""
+    _change(campaign_id, "pause")
+
+
+@campaign.command("resume")
+def resume(campaign_id: str) -> None:
+    """Start a draft, or go on with a paused campaign."""
+    _change(campaign_id, "start")
+
+
+def _change(campaign_id: str, verb: str) -> None:
+    async def change() -> Any:
+        async with open_client(Settings.load()) as client:
+            return await ask(client, "POST", f"/campaigns/{campaign_id}/{verb}")
+
+    Console(highlight=False).print(f"{campaign_id} {asyncio.run(change())['status']}", markup=False)
+
+
+class Display:
+    """Shows progress: drawn over and over on a terminal, elsewhere a line when something changed. Owns the screen."""
+
+    def __init__(self, name: str, console: Console) -> None:
+        self._name, self._console, self._rate = name, console, Rate()
+        self._live = Live(console=console) if console.is_terminal else None
+        self._told: Mapping[str, Any] = {}
+        self._told_at = -PLAIN_LINE_SECONDS
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, progress: Mapping[str, Any], seconds: float) -> None:
+        if self._live:
+            rate = self._rate.note(seconds, progress["attempts"]["dialed"])
+            self._live.update(show_progress(self._name, progress, seconds=seconds, rate=rate))
+            return
+        due = progress["status"] == "finished" or seconds - self._told_at >= PLAIN_LINE_SECONDS
+        if due and progress != self._told:
+            self._console.print(describe_progress(progress, seconds=seconds), markup=False, soft_wrap=True)
+            self._told, self._told_at = progress, seconds
+
+
+class CampaignRun:
+    """One `campaign run`: makes, starts and watches the campaign, then fetches its results."""
+
+    def __init__(self, settings: Settings, order: Order, console: Console) -> None:
+        self._settings, self._order, self._console = settings, order, console
+        self._started = time.monotonic()
+
+    async def run(self) -> dict[str, Any]:
+        """The summary: `{campaign_id, status, import, contacts, dispositions, results, seconds}`.
+
+        Raises NobodyToCall, ApiRefused, ApiUnreachable. Interrupted, it says how to pause and goes away.
+        """
+        async with open_client(self._settings) as client:
+            made = await self._create(client)
+            self._console.print(show_import(made["import"]))
+            if made["import"]["accepted"] == made["import"].get("blocked", 0):
+                raise NobodyToCall("No row of the file is a contact that may be called; nothing was started.")
+            await ask(client, "POST", f"/campaigns/{made['id']}/start")
+            self._console.print(f"Campaign {made['id']} runs.", soft_wrap=True)
+            try:
+                progress = await self._watch(client, made["id"])
+            except asyncio.CancelledError:
+                self._console.print(
+                    f"The campaign goes on without this command. Stop dialing: trunkline campaign pause {made['id']}",
+                    soft_wrap=True,
+                )
+                raise
+            await self._save_results(client, made["id"])
+        return self._sum_up(made, progress)
+
+    async def _create(self, client: httpx.AsyncClient) -> dict[str, Any]:
+        order = self._order
+        with order.file.open("rb") as file:
+            return await ask(
+                client,
+                "POST",
+                "/campaigns",
+                files={"file": (order.file.name, file, "text/csv")},
+                data={"name": order.name, "team": order.team, **order.options},
+                timeout=600,
+            )
+
+    async def _watch(self, client: httpx.AsyncClient, campaign_id: str) -> dict[str, Any]:
+        """Show the progress until the campaign is finished; the last counts."""
+        with Display(self._order.name, self._console) as display:
+            while True:
+                progress = await self._ask_progress(client, campaign_id)
+                display.show(progress, time.monotonic() - self._started)
+                if progress["status"] == "finished":
+                    return progress
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _ask_progress(self, client: httpx.AsyncClient, campaign_id: str) -> dict[str, Any]:
+        """A short absence of the api is waited out. Raises ApiUnreachable, ApiRefused."""
+        gone_since: float | None = None
+        while True:
+            try:
+                return await ask(client, "GET", f"/campaigns/{campaign_id}/progress")
+            except ApiUnreachable:
+                gone_since = gone_since or time.monotonic()
+                if time.monotonic() - gone_since > PATIENCE_SECONDS:
+                    raise
+                await asyncio.sleep(POLL_SECONDS)
+
+    async def _save_results(self, client: httpx.AsyncClient, campaign_id: str) -> None:
+        """Raises ApiUnreachable, ApiRefused."""
+        try:
+            async with client.stream("GET", f"/campaigns/{campaign_id}/results") as answer:
+                if not answer.is_success:
+                    body = await answer.aread()
+                    raise ApiRefused(describe_problem(answer.status_code, body.decode(errors="replace")))
+                with self._order.results.open("wb") as file:
+                    async for part in answer.aiter_bytes():
+                        file.write(part)
+        except httpx.TransportError as error:
+            raise ApiUnreachable("The api went away while it sent the results; they are still there.") from error
+
+    def _sum_up(self, made: dict[str, Any], progress: dict[str, Any]) -> dict[str, Any]:
+        seconds = time.monotonic() - self._started
+        contacts, dialed = progress["contacts"], progress["attempts"]["dialed"]
+        self._console.print(
+            f"Finished in {seconds:.0f} s: {contacts['finished']} contacts, {dialed} dials, "
+            f"{contacts['blocked']} blocked. Results: {self._order.results}",
+            markup=False,
+            soft_wrap=True,
+        )
+        if not self._console.is_terminal:
+            self._console.print(show_outcomes(progress["dispositions"]))
+        return {
+            "campaign_id": made["id"],
+            "status": progress["status"],
+            "import": {key: made["import"][key] for key in ("rows", "accepted", "rejected", "duplicates")},
+            "contacts": contacts,
+            "dispositions": progress["dispositions"],
+            "results": str(self._order.results),
+            "seconds": round(seconds, 1),
+        }

@@ -1,0 +1,84 @@
+"""What a running campaign looks like in a terminal: pure, from the counts that the api gives."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+RATE_WINDOW_SECONDS = 10.0
+BAR_WIDTH = 32
+MOST_FAULTS_SHOWN = 10
+
+
+@dataclass
+class Rate:
+    """Dials per second over the last ten seconds, from a count that grows."""
+
+    seen: deque[tuple[float, int]] = field(default_factory=deque[tuple[float, int]])
+
+    def note(self, seconds: float, dialed: int) -> float:
+        self.seen.append((seconds, dialed))
+        while seconds - self.seen[0][0] > RATE_WINDOW_SECONDS:
+            self.seen.popleft()
+        passed = seconds - self.seen[0][0]
+        return (dialed - self.seen[0][1]) / passed if passed > 0 else 0.0
+
+
+def show_import(report: Mapping[str, Any]) -> RenderableType:
+    """What became of the file's rows, and the first of those that did not go in."""
+    blocked = f", {report['blocked']} of them on the do-not-call list" if report.get("blocked") else ""
+    counts = (
+        f"{report['rows']} rows: {report['accepted']} accepted{blocked}, {report['rejected']} rejected, "
+        f"{report['duplicates']} repeated."
+    )
+    faults = Table.grid(padding=(0, 2))
+    errors = report["errors"]
+    for error in errors[:MOST_FAULTS_SHOWN]:
+        faults.add_row(Text(f"  line {error['line']}"), Text(error["value"] or "-"), Text(error["reason"]))
+    if len(errors) > MOST_FAULTS_SHOWN:
+        faults.add_row(Text(f"  and {len(errors) - MOST_FAULTS_SHOWN} more"))
+    return Group(Text(counts), faults)
+
+
+def show_progress(name: str, progress: Mapping[str, Any], *, seconds: float, rate: float) -> RenderableType:
+    """The live display: the funnel of contacts, the pace, and the outcomes so far."""
+    contacts, attempts = progress["contacts"], progress["attempts"]
+    total = sum(contacts.values())
+    head = Text.assemble(
+        (name, "bold"),
+        f"  {progress['status']}  {seconds:.0f} s  {rate:.1f} dials/s  {attempts.get('dialed', 0)} dialed",
+        (f"  {attempts['uncertain']} uncertain", "yellow") if attempts.get("uncertain") else "",
+    )
+    funnel = Table.grid(padding=(0, 2))
+    rows = (("waiting", "waiting"), ("in flight", "in_flight"), ("finished", "finished"), ("blocked", "blocked"))
+    for label, key in rows:
+        funnel.add_row(f"  {label}", _bar(contacts[key], total), str(contacts[key]))
+    return Group(head, funnel, show_outcomes(progress["dispositions"]))
+
+
+def show_outcomes(dispositions: Mapping[str, int]) -> RenderableType:
+    """A bar for each outcome, the most frequent first."""
+    total = sum(dispositions.values())
+    outcomes = Table.grid(padding=(0, 2))
+    for word, count in sorted(dispositions.items(), key=lambda item: (-item[1], item[0])):
+        outcomes.add_row(Text(f"  {word}", "cyan"), _bar(count, total), str(count))
+    return outcomes
+
+
+def describe_progress(progress: Mapping[str, Any], *, seconds: float) -> str:
+    """The same in one line, for what is not a terminal."""
+    contacts = progress["contacts"]
+    outcomes = ", ".join(f"{count} {word}" for word, count in sorted(progress["dispositions"].items()))
+    return (
+        f"{seconds:6.0f} s  {contacts['waiting']} waiting, {contacts['in_flight']} in flight, "
+        f"{contacts['finished']} finished" + (f": {outcomes}" if outcomes else "")
+    )
+
+
+def _bar(count: int, total: int) -> ProgressBar:
+    return ProgressBar(total=max(total, 1), completed=count, width=BAR_WIDTH)
