@@ -47,7 +47,10 @@ def not_found(path: str) -> RestFault:
 
 
 class JournaledRoute(APIRoute):
-    """Renders RestFault, and has every request with its answer on disk before the answer leaves."""
+    """Renders RestFault, and has every request with its answer on disk before the answer leaves.
+
+    An answer that a fault wants lost never leaves: the connection is cut.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
         answer = super().get_route_handler()
@@ -57,14 +60,17 @@ class JournaledRoute(APIRoute):
                 response = await answer(request)
             except RestFault as fault:
                 response = fault.render()
-            await note_request(request, response.status_code)
+            lost: bool = getattr(request.state, "lost", False)
+            await note_request(request, None if lost else response.status_code)
+            if lost:
+                request.scope["extensions"]["trunkline.drop"]()
             return response
 
         return answer_and_note
 
 
-async def note_request(request: Request, status: int) -> None:
-    """Journal a REST request with its parameters and the status of its answer; returns once it is on disk."""
+async def note_request(request: Request, status: int | None) -> None:
+    """Journal a REST request with its parameters and the answer's status (None: lost); returns once on disk."""
     journal = exchange_of(request).journal
     form: FormData | None = getattr(request.state, "form", None)
     journal.note(
@@ -122,7 +128,7 @@ def text(form: FormData, name: str, default: str = "") -> str:
 
 
 def whole(form: FormData, name: str, default: int, *, low: int, high: int) -> int:
-    """A whole number of the form between `low` and `high`; raises RestFault 21217-style as plain 20001."""
+    """A whole number of the form between `low` and `high`. Raises RestFault 20001."""
     raw = text(form, name, str(default))
     if not raw.isdecimal() or not low <= int(raw) <= high:
         raise RestFault(400, 20001, f"Parameter '{name}' is not valid: {raw}")

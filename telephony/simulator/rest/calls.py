@@ -22,7 +22,6 @@ from telephony.simulator.rest.account import (
     RestFault,
     SignedIn,
     not_found,
-    note_request,
     render_page,
     rfc2822,
     text,
@@ -47,9 +46,7 @@ async def create_call(request: Request, exchange: SignedIn, form: Form) -> Respo
     await exchange.journal.synced()
     if fault is not None and fault.kind == "delay":
         await asyncio.sleep(fault.seconds)
-    if fault is not None and fault.kind == "lose_response":
-        await note_request(request, 0)
-        request.scope["extensions"]["trunkline.drop"]()
+    request.state.lost = fault is not None and fault.kind == "lose_response"
     return response
 
 
