@@ -9,10 +9,9 @@ from agents import transcript_store
 from agents.conversation import build_agents
 from agents.conversation_state import ConversationState
 from agents.definition import TeamDefinition
-from agents.desk import Desk
 from agents.ending import Ending
 from agents.person import find_person
-from agents.speech.registry import build_llm, build_tts
+from agents.speech.registry import Providers
 from agents.teams import load_team_version
 from agents.transcript import Transcript, write_chat_context
 from app.db import Database
@@ -68,7 +67,7 @@ async def identify_call(db: Database, room: rtc.Room, metadata: DispatchMetadata
 
 
 def prepare_agents(
-    opened: Opened, desk: Desk, db: Database, transcript: Transcript, ending: Ending, *, answered: bool
+    opened: Opened, providers: Providers, db: Database, transcript: Transcript, ending: Ending, *, answered: bool
 ) -> ConversationState:
     """The agents of this call and what they share; the active one speaks as soon as the call is answered."""
     call = opened.call
@@ -91,8 +90,8 @@ def prepare_agents(
     )
     build_agents(
         state,
-        make_llm=lambda agent: build_llm(desk.settings, opened.definition, agent, call.variables),
-        make_tts=lambda agent: build_tts(desk.settings, desk.engines, agent.voice),
+        make_llm=lambda agent: providers.build_llm(opened.definition, agent, call.variables),
+        make_tts=lambda agent: providers.build_tts(agent.voice),
         history=opened.history,
     )
     return state

@@ -62,7 +62,7 @@ class WavFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: BinaryIO = path.open("wb+")
         self.frames = 0
-        self._write_header()
+        self.sync()
 
     def place(self, channel: int, frame: int, samples: Samples) -> None:
         """Put samples into a channel from `frame` on; the gap before and the other channel are silence until set."""

@@ -11,10 +11,9 @@ from livekit.agents import AgentSession
 from livekit.agents.voice.room_io import AudioInputOptions, AudioOutputOptions, RoomIO, RoomOptions
 
 from agents.conversation_state import ConversationState
-from agents.desk import Desk
 from agents.ending import Session
 from agents.recording import Recording
-from agents.speech.registry import Engines, build_stt
+from agents.speech.registry import Providers
 from agents.speech.turns import build_turn_handling, build_vad
 from app.logs import get_logger
 from app.settings import Settings
@@ -38,6 +37,7 @@ class RunningSession:
 
     session: Session
     room_io: RoomIO
+    providers: Providers
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     async def wait_until_heard(self) -> None:
@@ -64,21 +64,24 @@ class RunningSession:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.session.aclose()
         await self.room_io.aclose()
+        await self.providers.close()
 
 
-def seat_session(room: rtc.Room, state: ConversationState, person: RoomLeg, desk: Desk) -> RunningSession:
-    """A session that listens to `person`, not started yet."""
-    session = build_session(state, desk.settings, desk.engines)
-    options = build_room_options(desk.settings)
-    return RunningSession(session, RoomIO(session, room, participant=person.identity, options=options))
+def seat_session(
+    room: rtc.Room, state: ConversationState, person: RoomLeg, providers: Providers, settings: Settings
+) -> RunningSession:
+    """A session that listens to `person`, not started yet; it closes the providers."""
+    session = build_session(state, providers)
+    room_io = RoomIO(session, room, participant=person.identity, options=build_room_options(settings))
+    return RunningSession(session, room_io, providers)
 
 
-def build_session(state: ConversationState, settings: Settings, engines: Engines) -> Session:
+def build_session(state: ConversationState, providers: Providers) -> Session:
     vad = build_vad()
     return AgentSession[ConversationState](
         userdata=state,
         vad=vad,
-        stt=build_stt(settings, engines, vad, state.definition.language),
+        stt=providers.build_stt(vad, state.definition.language),
         turn_handling=build_turn_handling(),
         max_tool_steps=TOOL_STEPS,
         # The telephone network cancels echo; three deaf seconds would cost every early interruption.

@@ -21,13 +21,14 @@ from agents.opening import NobodyCame, Opened, open_call, prepare_agents
 from agents.person import find_person, has_answered
 from agents.recording import Recording
 from agents.session import build_noise_cancellation, seat_session, start_session
-from agents.speech.registry import check_providers, load_engines
+from agents.speech.registry import Providers, check_providers, load_engines
 from agents.transcript import Transcript
 from app.db import Database
 from app.logs import get_logger
 from app.settings import Settings
 from telephony.calls import CallNotFound, DispatchMetadata
 from telephony.inbound import UnknownNumber
+from telephony.outbound import build_lines
 from telephony.switchboard import Switchboard
 
 log = get_logger(__name__)
@@ -44,8 +45,8 @@ async def run_worker(settings: Settings) -> None:
     """Answer calls until SIGTERM or SIGINT. Raises ProviderNotConfigured, or RuntimeError without LiveKit."""
     check_providers(settings)
     build_noise_cancellation(settings)
-    # At DEBUG these write down what was said.
-    logging.getLogger("livekit").setLevel(max(logging.INFO, logging.getLogger().level))
+    quiet_logs()
+    await warm_clients(settings)
     engines = await asyncio.to_thread(load_engines)
     desk = Desk(settings, engines, OpenCalls(settings.worker_max_calls))
     server = build_server(desk)
@@ -56,6 +57,21 @@ async def run_worker(settings: Settings) -> None:
         await stop_server(server, desk)
         engines.close()
     await running
+
+
+def quiet_logs() -> None:
+    """LiveKit names rooms after callers, and at DEBUG writes down what was said: leave it to warnings."""
+    for chatty in ("livekit", "aiohttp.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+async def warm_clients(settings: Settings) -> None:
+    """See that Postgres answers, and import what the clients load on first use: a second, in the middle of a call."""
+    db = await connect_database(settings)
+    try:
+        await (await build_lines(settings, db)).close()
+    finally:
+        await db.close()
 
 
 def build_server(desk: Desk) -> AgentServer:
@@ -88,14 +104,14 @@ def build_server(desk: Desk) -> AgentServer:
 async def take_job(request: JobRequest, desk: Desk) -> None:
     """Take the call, or refuse it at once so that LiveKit asks another worker."""
     if not desk.calls.promise(request.id):
-        log.warning("call refused: this worker has as many as it takes", room=request.room.name)
+        log.warning("call refused: this worker has as many as it takes", pii={"room": request.room.name})
         await request.reject()
         return
     try:
         await request.accept()
     except AssignmentTimeoutError:
         desk.calls.forget(request.id)
-        log.warning("LiveKit gave the call to nobody", room=request.room.name)
+        log.warning("LiveKit gave the call to nobody", pii={"room": request.room.name})
 
 
 async def stop_server(server: AgentServer, desk: Desk) -> None:
@@ -125,7 +141,7 @@ async def run_call(context: JobContext, desk: Desk) -> None:
         except UnknownNumber:
             await refuse_call(context.room.name, desk.settings)
         except (NobodyCame, CallNotFound) as error:
-            log.warning("nothing to do in this room", room=context.room.name, reason=error.detail)
+            log.warning("nothing to do in this room", pii={"room": context.room.name}, reason=error.detail)
         else:
             await converse(context, desk, db, opened)
 
@@ -159,7 +175,7 @@ async def connect_database(settings: Settings) -> Database:
 
 async def refuse_call(room_name: str, settings: Settings) -> None:
     """Close the room while nothing is published: LiveKit SIP then answers the INVITE with an error."""
-    log.info("call refused: nothing answers at the number dialed", room=room_name)
+    log.info("call refused: nothing answers at the number dialed", pii={"room": room_name})
     switchboard = await Switchboard.connect(settings)
     try:
         await switchboard.close_room(room_name)
@@ -178,8 +194,9 @@ async def converse(context: JobContext, desk: Desk, db: Database, opened: Opened
         return
     watch_person(room, person, ending)
     transcript, recording = Transcript(db, call), Recording(db, call, desk.settings.recordings_dir)
-    state = prepare_agents(opened, desk, db, transcript, ending, answered=has_answered(call, person))
-    running = seat_session(room, state, person, desk)
+    providers = Providers(desk.settings, desk.engines)
+    state = prepare_agents(opened, providers, db, transcript, ending, answered=has_answered(call, person))
+    running = seat_session(room, state, person, providers, desk.settings)
     try:
         transcript.listen(running.session, lambda: state.active)
         keep_company(Company(desk, db, room, call, person, state, ending, running))

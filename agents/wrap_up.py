@@ -10,8 +10,7 @@ from app.db import Database
 from app.errors import TrunklineError
 from app.logs import get_logger
 from app.settings import Settings
-from telephony.calls import Call, End, EndReason, load_call
-from telephony.legs import RoomLeg
+from telephony.calls import Call, End, EndReason, end_call, load_call
 from telephony.outbound import build_lines, hang_up
 from telephony.rescue import end_of_leg
 
@@ -23,18 +22,28 @@ SPOKEN_ENDS = frozenset({EndReason.AGENT_ENDED, EndReason.SILENCE, EndReason.MAX
 
 
 async def end_by(db: Database, settings: Settings, call: Call, cause: Cause) -> None:
-    """Hang up with the end that `cause` means; nothing where others closed the room."""
-    if cause is None:
-        return
-    now = await load_call(db, call.id)
-    end = read_end(now, cause)
+    """Write down the end that `cause` means, and hang up if the person is still on the line."""
+    if isinstance(cause, End):
+        await say_last_words(cause)
+        await close_line(db, settings, call, cause)
+    elif cause is not None and cause.kind is not None:
+        # As the call stands now: whether it was answered decides what the leaving of a leg means. The room is left to
+        # the api: LiveKit opens a room again, with an agent in it, where two delete it at the same moment.
+        now = await load_call(db, call.id)
+        await end_call(db, call.id, end_of_leg(now, cause, cause.kind))
+
+
+async def say_last_words(end: End) -> None:
     if end.reason in SPOKEN_ENDS:
         await asyncio.sleep(LAST_WORDS_SECONDS)
+
+
+async def close_line(db: Database, settings: Settings, call: Call, end: End) -> None:
     lines = await build_lines(settings, db)
     try:
-        await hang_up(lines, now, end)
+        await hang_up(lines, await load_call(db, call.id), end)
     except TrunklineError as error:
-        # The row has its end; the api closes rooms of ended calls once the agent has left.
+        # The row has its end; the api closes the rooms of ended calls once their agent has left.
         log.warning("the call's room was not closed", call_id=str(call.id), error=error.detail)
     finally:
         await lines.close()
@@ -46,12 +55,3 @@ async def put_away(running: RunningSession, transcript: Transcript, recording: R
         await running.close()
     finally:
         await asyncio.gather(transcript.close(), recording.finish())
-
-
-def read_end(call: Call, cause: End | RoomLeg) -> End:
-    """`call` as it stands now: whether it was answered decides what a leg's leaving means."""
-    if isinstance(cause, End):
-        return cause
-    if cause.kind is None:
-        raise ValueError("only a person's leg ends a call")
-    return end_of_leg(call, cause, cause.kind)

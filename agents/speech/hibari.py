@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from hibari import Hibari
 from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectionError, APIConnectOptions, tts, utils
+from numpy.typing import NDArray
 
 from app.logs import get_logger
 
@@ -30,6 +31,22 @@ VOICE = "heart"
 CACHE_BYTES = 64 * 1024 * 1024
 """About 23 minutes of speech."""
 SENTENCE_TIMEOUT_SECONDS = 15.0
+FRAME = SAMPLE_RATE // 100
+SILENT = 0.001
+"""Loudness (RMS, full scale is 1) that is still silence."""
+LEAD_IN_FRAMES = 3
+PAUSE_FRAMES = 22
+"""Left before and after a sentence, in hundredths of a second."""
+
+
+def trim_silence(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Hibari begins every sentence with 0.3 s of silence and ends it with 0.5 s; a caller would wait for both."""
+    frames = audio[: len(audio) // FRAME * FRAME].reshape(-1, FRAME)
+    loud = np.flatnonzero(np.sqrt(np.mean(frames * frames, axis=1)) > SILENT) if len(frames) else np.zeros(0, int)
+    if not len(loud):
+        return audio[:0]
+    start = max(0, loud[0] - LEAD_IN_FRAMES) * FRAME
+    return audio[start : (loud[-1] + 1 + PAUSE_FRAMES) * FRAME]
 
 
 class HibariEngine:
@@ -40,7 +57,7 @@ class HibariEngine:
         self._pool = ThreadPoolExecutor(threads or min(4, os.cpu_count() or 2), thread_name_prefix="hibari")
         self._lines: Lines = OrderedDict()
         self._cache_bytes = cache_bytes
-        self._kept_bytes = 0
+        self.kept_bytes = 0
         # Calls run in threads of their own.
         self._lock = threading.Lock()
         self._synthesize("Hello. How can I help you?", 1.0)
@@ -48,7 +65,7 @@ class HibariEngine:
     async def say(self, text: str, speed: float = 1.0) -> AsyncIterator[bytes]:
         """16-bit mono PCM at 24 kHz, one piece a sentence. Raises APIConnectionError if the engine fails or hangs."""
         for sentence in Hibari.split_sentences(text):
-            kept = self._recall(sentence, speed)
+            kept = self.recall(sentence, speed)
             yield kept if kept is not None else await self._work(sentence, speed)
 
     async def warm(self, texts: list[str], speed: float = 1.0) -> None:
@@ -66,12 +83,12 @@ class HibariEngine:
 
     def _synthesize(self, sentence: str, speed: float) -> bytes:
         # A seed: the same line sounds the same each time, kept or not.
-        audio = self._hibari(sentence, speed=speed, seed=1)
+        audio = trim_silence(self._hibari(sentence, speed=speed, seed=1))
         pcm = (np.clip(audio, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
         self._keep(sentence, speed, pcm)
         return pcm
 
-    def _recall(self, sentence: str, speed: float) -> bytes | None:
+    def recall(self, sentence: str, speed: float) -> bytes | None:
         with self._lock:
             kept = self._lines.get((sentence, speed))
             if kept is not None:
@@ -83,10 +100,10 @@ class HibariEngine:
             if (sentence, speed) in self._lines:
                 return
             self._lines[sentence, speed] = pcm
-            self._kept_bytes += len(pcm)
-            while self._kept_bytes > self._cache_bytes:
+            self.kept_bytes += len(pcm)
+            while self.kept_bytes > self._cache_bytes:
                 _, dropped = self._lines.popitem(last=False)
-                self._kept_bytes -= len(dropped)
+                self.kept_bytes -= len(dropped)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -6,7 +6,7 @@ nobody talks to silence. A provider is one file of this folder and one line in e
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from livekit.agents import inference, llm, stt, tts
 
@@ -59,39 +59,61 @@ def check_providers(settings: Settings) -> None:
         raise ProviderNotConfigured("Deepgram does not think: set TRUNKLINE_LLM to offline or openai.")
 
 
-def build_stt(settings: Settings, engines: Engines, vad: inference.VAD, language: str) -> stt.STT[Any]:
-    """Who hears; `language` as in the team file. The offline engine hears English."""
-    offline = MoonshineSTT(engines.hearing)
-    match settings.stt:
-        case Provider.OFFLINE:
-            return offline
-        case Provider.DEEPGRAM:
-            chosen = deepgram.build_stt(settings.deepgram_api_key.get_secret_value(), language)
-        case Provider.OPENAI:
-            chosen = openai.build_stt(settings.openai_api_key.get_secret_value(), settings.openai_base_url, language)
-    return stt.FallbackAdapter([chosen, offline], vad=vad)
+class Closable(Protocol):
+    async def aclose(self) -> None: ...
 
 
-def build_tts(settings: Settings, engines: Engines, voice: Voice) -> tts.TTS[Any]:
-    """Who speaks, with this agent's voice."""
-    offline = HibariTTS(engines.speaking, voice=voice.offline, speed=voice.speed)
-    match settings.tts:
-        case Provider.OFFLINE:
-            return offline
-        case Provider.DEEPGRAM:
-            chosen = deepgram.build_tts(settings.deepgram_api_key.get_secret_value(), voice)
-        case Provider.OPENAI:
-            chosen = openai.build_tts(settings.openai_api_key.get_secret_value(), settings.openai_base_url, voice)
-    return tts.FallbackAdapter([chosen, offline])
+Built = TypeVar("Built", bound=Closable)
 
 
-def build_llm(
-    settings: Settings, team: TeamDefinition, agent: AgentDefinition, variables: Mapping[str, Any]
-) -> llm.LLM[Any]:
-    """Who thinks for this agent."""
-    scripted = ScriptedModel(team, agent, variables)
-    if settings.llm is Provider.OFFLINE:
-        return scripted
-    model = agent.model or settings.openai_model
-    chosen = openai.build_llm(settings.openai_api_key.get_secret_value(), settings.openai_base_url, model)
-    return llm.FallbackAdapter([chosen, scripted], attempt_timeout=MODEL_TIMEOUT_SECONDS)
+class Providers:
+    """Who hears, speaks and thinks in one call. Owns what it builds, connections included: close it."""
+
+    def __init__(self, settings: Settings, engines: Engines) -> None:
+        self._settings = settings
+        self._engines = engines
+        self._key = settings.openai_api_key.get_secret_value()
+        self._opened: list[Closable] = []
+
+    def build_stt(self, vad: inference.VAD, language: str) -> stt.STT[Any]:
+        """Who hears; `language` as in the team file. The offline engine hears English."""
+        offline = self._own(MoonshineSTT(self._engines.hearing))
+        match self._settings.stt:
+            case Provider.OFFLINE:
+                return offline
+            case Provider.DEEPGRAM:
+                chosen = deepgram.build_stt(self._settings.deepgram_api_key.get_secret_value(), language)
+            case Provider.OPENAI:
+                chosen = openai.build_stt(self._key, self._settings.openai_base_url, language)
+        return self._own(stt.FallbackAdapter([self._own(chosen), offline], vad=vad))
+
+    def build_tts(self, voice: Voice) -> tts.TTS[Any]:
+        """Who speaks, with this agent's voice."""
+        offline = self._own(HibariTTS(self._engines.speaking, voice=voice.offline, speed=voice.speed))
+        match self._settings.tts:
+            case Provider.OFFLINE:
+                return offline
+            case Provider.DEEPGRAM:
+                chosen = deepgram.build_tts(self._settings.deepgram_api_key.get_secret_value(), voice)
+            case Provider.OPENAI:
+                chosen = openai.build_tts(self._key, self._settings.openai_base_url, voice)
+        return self._own(tts.FallbackAdapter([self._own(chosen), offline]))
+
+    def build_llm(self, team: TeamDefinition, agent: AgentDefinition, variables: Mapping[str, Any]) -> llm.LLM[Any]:
+        """Who thinks for this agent."""
+        scripted = self._own(ScriptedModel(team, agent, variables))
+        if self._settings.llm is Provider.OFFLINE:
+            return scripted
+        model = agent.model or self._settings.openai_model
+        chosen = self._own(openai.build_llm(self._key, self._settings.openai_base_url, model))
+        return self._own(llm.FallbackAdapter([chosen, scripted], attempt_timeout=MODEL_TIMEOUT_SECONDS))
+
+    async def close(self) -> None:
+        """The last one built first: LiveKit's fallbacks leave their members open."""
+        for provider in reversed(self._opened):
+            await provider.aclose()
+        self._opened.clear()
+
+    def _own(self, built: Built) -> Built:
+        self._opened.append(built)
+        return built
