@@ -63,12 +63,17 @@ def up(
 
 
 def show_addresses(home: Path) -> None:
+    from app.stack.state import PartState, read_state
+
     demo = json.loads((home / "demo.json").read_text())
+    state = read_state(home)
+    off = {name for name, part in state.parts.items() if part.state is PartState.OFF} if state else set[str]()
+    sip = f"sip:{demo['sip_number']}@{demo['sip_host']}:{demo['sip_port']}"
     out.print()
     for title, where in (
         ("API", f"{demo['api_url']}/docs"),
-        ("Call by SIP", f"sip:{demo['sip_number']}@{demo['sip_host']}:{demo['sip_port']}"),
-        ("Simulated carrier", f"{demo['simulator_url']} (number {demo['carrier_number']})"),
+        ("Call by SIP", "off" if "sip" in off else sip),
+        ("Simulated carrier", "off" if "simulator" in off else f"{demo['simulator_url']}/simulator/docs"),
         ("For scripts", str(home / "demo.json")),
     ):
         out.print(f"  {title:<18} {where}", markup=False, soft_wrap=True)
@@ -87,7 +92,7 @@ def down() -> None:
 def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """What runs, since when, where. Exit status 3 where nothing does."""
     from app.stack.stack_env import load_given
-    from app.stack.status import describe_stack, status_table
+    from app.stack.status import describe_stack, status_notes, status_table
 
     described = describe_stack(load_given().home)
     if as_json:
@@ -95,13 +100,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     else:
         out.print(f"Trunkline: {described['phase']}")
         out.print(status_table(described))
-        for line in (described["note"], described["failure"]):
-            if line:
-                out.print(line, markup=False, soft_wrap=True)
-        if described["leftovers"]:
-            out.print(
-                f"{described['leftovers']} processes were left behind: `trunkline up` or `trunkline down` ends them."
-            )
+        for line in status_notes(described):
+            out.print(line, markup=False, soft_wrap=True)
     if not described["running"]:
         raise typer.Exit(NOT_RUNNING)
 

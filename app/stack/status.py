@@ -60,11 +60,10 @@ def _describe(part: PartStatus) -> dict[str, Any]:
 
 def status_table(described: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for title in ("part", "state", "pid", "restarts", "where", "since", "note"):
-        table.add_column(title, overflow="fold")
+    for title in ("part", "state", "pid", "restarts", "where", "since"):
+        table.add_column(title, no_wrap=title != "where", overflow="fold")
     for name, part in described["parts"].items():
         color = _COLORS.get(PartState(part["state"]), "dim")
-        note = part["note"] or (f"last: {part['last_exit']}" if part["last_exit"] else "")
         table.add_row(
             name,
             f"[{color}]{part['state']}[/]",
@@ -72,9 +71,23 @@ def status_table(described: dict[str, Any]) -> Table:
             str(part["restarts"] or ""),
             part["endpoint"],
             describe_age(datetime.fromisoformat(part["since"]), utc_now()),
-            note,
         )
     return table
+
+
+def status_notes(described: dict[str, Any]) -> list[str]:
+    """What does not fit into a column: why a part is off or was restarted, what is done now, what went wrong."""
+    lines = [
+        f"{name}: {part['note'] or 'last exit: ' + part['last_exit']}"
+        for name, part in described["parts"].items()
+        if part["note"] or part["last_exit"]
+    ]
+    lines += [line for line in (described["note"], described["failure"]) if line]
+    if described["leftovers"]:
+        lines.append(
+            f"{described['leftovers']} processes were left behind: `trunkline up` or `trunkline down` ends them."
+        )
+    return lines
 
 
 def describe_age(since: datetime, now: datetime) -> str:

@@ -5,10 +5,11 @@ import pytest
 import yaml
 
 from app.settings import Settings
-from app.stack.livekit.build import Program, find_built, module_hash, read_go_version, stamp_file
+from app.stack.livekit.build import LiveKitPrograms, Program, find_built, module_hash, read_go_version, stamp_file
 from app.stack.livekit.configs import livekit_config, redis_config, sip_config
 from app.stack.livekit.packages import REQUIREMENTS, install_argv
 from app.stack.parts import clear_stale_pid, hide_credentials, plan_foundation, plan_processes
+from app.stack.processes.part import PartOff
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,24 @@ def test_a_program_built_from_another_module_is_not_used(tmp_path: Path) -> None
     assert find_built(tmp_path, Program.SERVER, module) == tmp_path / "bin" / "server"
     (module / "go.sum").write_text("another version\n")
     assert find_built(tmp_path, Program.SERVER, module) is None
+
+
+async def test_without_its_libraries_sip_is_off_with_the_command_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    programs = LiveKitPrograms(tmp_path, tmp_path / "build.log", lambda _: None)
+    with pytest.raises(PartOff, match=r"gcc, pkg-config, opus, .* missing. Mend: .*apt-get install -y gcc"):
+        await programs.find(Program.SIP)
+
+
+async def test_a_program_on_path_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "livekit-server"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    programs = LiveKitPrograms(tmp_path, tmp_path / "build.log", lambda _: None)
+    assert await programs.find(Program.SERVER) == program
 
 
 def test_the_install_command_is_exact_for_each_package_manager() -> None:
