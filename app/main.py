@@ -14,7 +14,7 @@ from app.api import api_keys, campaigns, events, health, media, numbers, teams, 
 from app.api.calls import records, routes
 from app.api.dependencies import State
 from app.api.wire.metrics import Metrics
-from app.api.wire.problems import install_problems
+from app.api.wire.problems import document_problems, install_problems
 from app.api.wire.requests import BodyLimit, RequestFrame
 from app.db import Database
 from app.live import LiveEvents
@@ -46,6 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_problems(app)
     for module in (health, routes, records, campaigns, teams, numbers, api_keys, events, webhooks, media):
         app.include_router(module.router)
+    document_problems(app)
     return app
 
 

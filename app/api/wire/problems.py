@@ -146,6 +146,23 @@ def install_problems(app: FastAPI) -> None:
         return problem_of(Unavailable("The database went away; try again in a moment."), request_id_of(request))
 
 
+def document_problems(app: FastAPI) -> None:
+    """FastAPI documents every model as application/json; problems are application/problem+json only."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            for operations in generate()["paths"].values():
+                for operation in operations.values():
+                    for response in operation["responses"].values():
+                        content = response.get("content", {})
+                        if MEDIA_TYPE in content:
+                            content.pop("application/json", None)
+        return generate()
+
+    app.openapi = openapi
+
+
 def path_of(location: tuple[int | str, ...]) -> str:
     """("body", "agents", 1) → "body.agents.1"."""
     return ".".join(str(part) for part in location)
