@@ -4,13 +4,12 @@ The only place that reads the environment. `trunkline up` writes `stack.env` (06
 where the embedded parts listen, so that every process and every command of this folder agree without a flag.
 """
 
-import os
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -112,10 +111,18 @@ class Settings(BaseSettings):
     # -- operations
     otel_endpoint: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
 
+    @field_validator("sip_allowed_addresses", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: object) -> object:
+        """Comma-separated in the environment."""
+        if isinstance(value, str):
+            return [address.strip() for address in value.split(",") if address.strip()]
+        return value
+
     @classmethod
     def load(cls) -> "Settings":
         """Read the environment, then `.env`, then `stack.env` of the home folder; the earlier wins."""
-        home = Path(os.environ.get("TRUNKLINE_HOME", ".trunkline"))
+        home = cls(_env_file=".env").home  # type: ignore[call-arg]  # pydantic-settings' own argument
         return cls(_env_file=(home / "stack.env", ".env"))  # type: ignore[call-arg]  # later files win
 
     @cached_property

@@ -22,6 +22,7 @@ from telephony.carriers.base import DialRefused, DialUncertain
 from telephony.legs import LegKind, RoomLeg, read_leg
 from telephony.lines import sip_messages
 from telephony.lines.sip_messages import DispatchRule, InboundTrunk, OutboundTrunk
+from telephony.sip_dial import dial_error, dial_headers, sip_attributes
 
 Answer = TypeVar("Answer")
 
@@ -30,22 +31,6 @@ EMPTY_ROOM_SECONDS = 60
 """How long a room that we made waits for its first leg."""
 DEPARTED_ROOM_SECONDS = 5
 """How long a room stays after its last leg left."""
-
-# Twirp codes with which LiveKit says that it refused a dial request before asking LiveKit SIP to send an INVITE.
-REFUSED_CODES = frozenset(
-    {
-        "invalid_argument",
-        "malformed",
-        "not_found",
-        "bad_route",
-        "permission_denied",
-        "unauthenticated",
-        "resource_exhausted",
-        "failed_precondition",
-        "unimplemented",
-        "out_of_range",
-    }
-)
 
 
 class SwitchboardError(Unavailable):
@@ -184,7 +169,7 @@ class Switchboard:
             room_name=call.room_name,
             participant_identity=f"sip_{call.id}",
             participant_attributes=sip_attributes(call),
-            headers={"X-Trunkline-Attempt": str(call.attempt_id or call.id)},
+            headers=dial_headers(call),
             ringing_timeout=Duration(seconds=ring_timeout_seconds),
             max_call_duration=Duration(seconds=max_call_seconds),
             wait_until_answered=False,
@@ -196,7 +181,7 @@ class Switchboard:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise DialUncertain("LiveKit did not answer the dial request.") from error
         except api.ServerError as error:
-            raise dial_error(error) from error
+            raise dial_error(error.code, error.message) from error
         return info.sip_call_id
 
     # -- what LiveKit SIP accepts and dials through
@@ -298,24 +283,6 @@ class Switchboard:
 
     def _agent(self, metadata: DispatchMetadata) -> api.RoomAgentDispatch:
         return api.RoomAgentDispatch(agent_name=self._agent_name, metadata=metadata.model_dump_json())
-
-
-def sip_attributes(call: Call) -> dict[str, str]:
-    """How the callee's leg says which call it belongs to."""
-    attributes = {"trunkline.call": str(call.id)}
-    if call.attempt_id:
-        attributes["trunkline.attempt"] = str(call.attempt_id)
-    return attributes
-
-
-def dial_error(error: api.ServerError) -> DialRefused | DialUncertain:
-    """Whether LiveKit's answer to a dial request leaves any doubt."""
-    if error.code in REFUSED_CODES:
-        return DialRefused(f"LiveKit refused to dial: {error.code}.", retryable=error.code == "resource_exhausted")
-    # psrpc: not one LiveKit SIP took the request, so none dials.
-    if error.code == "unavailable" and "no response from servers" in error.message:
-        return DialRefused("No LiveKit SIP is running.", retryable=True)
-    return DialUncertain(f"LiveKit failed while dialing: {error.code}.")
 
 
 async def ask(request: Awaitable[Answer]) -> Answer:

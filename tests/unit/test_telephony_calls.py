@@ -10,8 +10,8 @@ from telephony.carriers.base import CarrierName, DialRefused, DialUncertain
 from telephony.inbound import read_sip_arrival
 from telephony.legs import LegKind, leg_kind
 from telephony.lines.numbers import InvalidNumber, parse_dialed, parse_number
+from telephony.sip_dial import dial_error
 from telephony.sip_progress import end_of_sip_leg
-from telephony.switchboard import api, dial_error
 from telephony.toll_gate import TollGateRefused, check_destination
 from tests.fakes import room_leg
 
@@ -155,7 +155,7 @@ def test_a_leg_that_was_active_counts_as_answered_even_if_nobody_wrote_it_down()
     ],
 )
 def test_only_an_answer_without_doubt_is_a_refused_dial(code: str, message: str, surely_not_dialed: bool) -> None:
-    error = dial_error(api.ServerError(code, message, status=500))
+    error = dial_error(code, message)
     assert isinstance(error, DialRefused if surely_not_dialed else DialUncertain)
 
 

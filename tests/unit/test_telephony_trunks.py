@@ -106,6 +106,11 @@ def test_a_single_address_becomes_a_block_that_no_from_header_can_equal() -> Non
     }
 
 
+def test_the_allowed_addresses_are_written_with_commas_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUNKLINE_SIP_ALLOWED_ADDRESSES", "198.51.100.0/24, 192.0.2.7")
+    assert Settings.load().sip_allowed_addresses == ["198.51.100.0/24", "192.0.2.7"]
+
+
 @pytest.mark.parametrize("address", ["", "sip.example.com", "192.0.2.300", "192.0.2.0/33", "*"])
 def test_what_is_no_address_is_refused_because_livekit_would_skip_it(address: str) -> None:
     with pytest.raises(InvalidAddress):
