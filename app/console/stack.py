@@ -12,7 +12,7 @@ from rich.console import Console
 from app.settings import Settings
 
 if TYPE_CHECKING:
-    from app.stack.state import StackState
+    from app.stack.processes.state import StackState
 
 stack = typer.Typer()
 
@@ -28,8 +28,8 @@ def up(
 ) -> None:
     """Start everything on this machine and watch it."""
     from app.stack.detach import start_detached, wait_for_other
+    from app.stack.processes.state import AlreadyRunning, Phase, is_running
     from app.stack.stack_env import load_given
-    from app.stack.state import AlreadyRunning, Phase, is_running
     from app.stack.status import Progress
 
     home, progress = load_given().home, Progress()
@@ -63,7 +63,7 @@ def up(
 
 
 def show_addresses(home: Path) -> None:
-    from app.stack.state import PartState, read_state
+    from app.stack.processes.state import PartState, read_state
 
     demo = json.loads((home / "demo.json").read_text())
     state = read_state(home)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.errors import Unavailable
 from app.stack.processes.log_files import log_file, rotate, tail
-from app.stack.state import Phase, StackState, is_running, make_home, read_state
+from app.stack.processes.state import Phase, StackState, is_running, make_home, read_state
 
 # The first build of LiveKit is most of it.
 LONGEST_START_SECONDS = 1500

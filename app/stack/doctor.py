@@ -12,9 +12,9 @@ from app.settings import Settings
 from app.stack.livekit.build import LEAST_GO, ON_PATH, Program, find_built, read_go_version
 from app.stack.livekit.packages import SIPP, Requirement, describe_install, find_missing
 from app.stack.parts import find_redis
-from app.stack.ports import PortClaim, find_holder, is_free, tcp, udp
 from app.stack.processes.part import PartOff
-from app.stack.state import is_running
+from app.stack.processes.ports import PortClaim, find_holder, is_free, tcp, udp
+from app.stack.processes.state import is_running
 
 BUILD_GIGABYTES = 4.0
 """The cache of the Go build takes most of it."""

@@ -7,7 +7,7 @@ import psutil
 from app.errors import TrunklineError
 from app.stack.parts import POSTGRES, REDIS, STOP_WAVES
 from app.stack.processes.process import stop_leftovers
-from app.stack.state import PartState, Phase, find_process, is_running, read_state, write_state
+from app.stack.processes.state import PartState, Phase, find_process, is_running, read_state, write_state
 
 SUPERVISOR_SECONDS = 45
 # Longer for those that write to disk at the end.

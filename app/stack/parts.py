@@ -7,8 +7,6 @@ import asyncio
 import os
 import shutil
 import signal
-import sys
-from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,10 +15,8 @@ import psutil
 
 from app.db import Database
 from app.settings import Settings
-from app.stack import store
 from app.stack.livekit.build import LiveKitPrograms, Program
 from app.stack.livekit.configs import livekit_config, redis_config, sip_config
-from app.stack.ports import tcp, udp
 from app.stack.postgres import EmbeddedPostgres, wait_until_ready
 from app.stack.processes.checks import (
     Check,
@@ -28,12 +24,10 @@ from app.stack.processes.checks import (
     answers_http,
     answers_options,
     answers_ping,
-    is_in_touch,
-    until,
 )
 from app.stack.processes.part import Part, PartOff
+from app.stack.processes.ports import tcp, udp
 from app.stack.processes.process import Command
-from app.stack.stack_env import uses_twilio
 
 POSTGRES, REDIS, LIVEKIT, SIP = "postgres", "redis", "livekit", "sip"
 API, WORKER, DIALER, SIMULATOR = "api", "worker", "dialer", "simulator"
@@ -54,37 +48,9 @@ def plan_foundation(
     ]
 
 
-def plan_processes(given: Settings, settings: Settings) -> list[Part]:
-    """Our own processes; they need the schema, so they are taken on after the migrations."""
-    ports = settings.ports
-    worker_health = f"http://127.0.0.1:{ports.worker}/"
-    return [
-        _simulator(given, settings),
-        Part(
-            API,
-            settings.api_url,
-            answers_http(f"{settings.api_url}/healthz"),
-            _ours(API),
-            needs=(POSTGRES, LIVEKIT),
-            ports=(tcp(ports.api),),
-            ready_within_seconds=60,
-        ),
-        Part(
-            WORKER,
-            worker_health,
-            _worker_is_registered(settings, worker_health),
-            _ours(WORKER),
-            needs=(POSTGRES, LIVEKIT),
-            ports=(tcp(ports.worker),),
-            ready_within_seconds=120,
-        ),
-        Part(DIALER, "", _dialer_runs(settings), _ours(DIALER), needs=(POSTGRES, LIVEKIT), ready_within_seconds=60),
-    ]
-
-
 def _postgres(settings: Settings, embedded: EmbeddedPostgres | None) -> Part:
     if embedded is None:
-        return Part(POSTGRES, hide_credentials(settings.database_url), _accepts_queries(settings.database_url))
+        return Part(POSTGRES, hide_credentials(settings.database_url), accepts_queries(settings.database_url))
 
     async def prepare() -> Command:
         clear_stale_pid(embedded.data)
@@ -104,7 +70,7 @@ def _redis(given: Settings, settings: Settings) -> Part:
         host, port = urlsplit(url).hostname or "127.0.0.1", urlsplit(url).port or 6379
         return Part(REDIS, hide_credentials(url), accepts_tcp(host, port), ready_within_seconds=10)
     if given.livekit_url:
-        return _off(REDIS, "only LiveKit uses it, and LIVEKIT_URL is set")
+        return off_part(REDIS, "only LiveKit uses it, and LIVEKIT_URL is set")
 
     async def prepare() -> Command:
         folder = settings.home.resolve() / "redis"
@@ -132,7 +98,7 @@ def _livekit(given: Settings, settings: Settings, programs: LiveKitPrograms) -> 
 
 def _sip(given: Settings, settings: Settings, programs: LiveKitPrograms) -> Part:
     if given.livekit_url:
-        return _off(SIP, "the LiveKit at LIVEKIT_URL brings its own")
+        return off_part(SIP, "the LiveKit at LIVEKIT_URL brings its own")
 
     async def prepare() -> Command:
         program = await programs.find(Program.SIP)
@@ -145,75 +111,19 @@ def _sip(given: Settings, settings: Settings, programs: LiveKitPrograms) -> Part
     return Part(SIP, f"sip:127.0.0.1:{port}", answers_options(port), prepare, needs=(REDIS, LIVEKIT), ports=claims)
 
 
-def _simulator(given: Settings, settings: Settings) -> Part:
-    url = f"http://127.0.0.1:{settings.ports.simulator}"
-    if uses_twilio(given):
-        return _off(SIMULATOR, "TWILIO_ACCOUNT_SID is set: calls go to Twilio")
-    if given.twilio_api_base_url:
-        return _off(SIMULATOR, "TWILIO_API_BASE_URL is set: calls go there")
-    health = answers_http(f"{url}/simulator/healthz")
-    return Part(
-        SIMULATOR, url, health, _ours(SIMULATOR), ports=(tcp(settings.ports.simulator),), ready_within_seconds=60
-    )
-
-
-def _ours(name: str) -> Callable[[], Awaitable[Command]]:
-    async def prepare() -> Command:
-        return Command((sys.executable, "-m", "app.cli", name))
-
-    return prepare
-
-
-def _off(name: str, note: str) -> Part:
+def off_part(name: str, note: str) -> Part:
     async def never() -> None:
         await asyncio.Event().wait()
 
     return Part(name, "", never, note=note, off=True)
 
 
-def _accepts_queries(url: str) -> Check:
+def accepts_queries(url: str) -> Check:
     async def check() -> None:
         db = await Database.connect(url, max_size=1)
         await db.close()
 
     return check
-
-
-def _worker_is_registered(settings: Settings, health: str) -> Check:
-    """Its health is good before LiveKit knows it; what comes next is its connection there, and registering is the
-    first thing said on it."""
-    livekit = urlsplit(settings.livekit_url)
-    port = livekit.port or (443 if livekit.scheme in ("wss", "https") else 80)
-
-    async def is_in_touch_with_livekit() -> bool:
-        return await asyncio.to_thread(is_in_touch, settings.ports.worker, port)
-
-    async def check() -> None:
-        await answers_http(health)()
-        await until(is_in_touch_with_livekit)
-
-    return check
-
-
-def _dialer_runs(settings: Settings) -> Check:
-    """It listens nowhere; ready is when Postgres sees it. Behind a pooler that hides names, living on has to do."""
-
-    async def check() -> None:
-        db = await Database.connect(settings.database_url, pooler=settings.database_pooler, max_size=1)
-        try:
-            async with asyncio.timeout(15):
-                await until(lambda: _sees(db, "trunkline dialer"))
-        except TimeoutError:
-            return
-        finally:
-            await db.close()
-
-    return check
-
-
-async def _sees(db: Database, application: str) -> bool:
-    async with db.system() as connection:
-        return await store.is_connected(connection, application)
 
 
 def find_redis() -> str:

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from app.clock import utc_now
 from app.stack.parts import NAMES
-from app.stack.state import PartState, PartStatus, Phase, StackState, find_process, is_running, read_state
+from app.stack.processes.state import PartState, PartStatus, Phase, StackState, find_process, is_running, read_state
 
 _COLORS = {
     PartState.READY: "green",

@@ -13,15 +13,13 @@ from app.settings import Settings
 from app.stack.down import sweep_leftovers
 from app.stack.livekit.build import LiveKitPrograms
 from app.stack.migrate import apply_migrations
-from app.stack.parts import LIVEKIT, NAMES, POSTGRES, SIMULATOR, STOP_WAVES, plan_foundation, plan_processes
-from app.stack.ports import check_port
+from app.stack.own_processes import plan_processes
+from app.stack.parts import LIVEKIT, NAMES, POSTGRES, SIMULATOR, STOP_WAVES, plan_foundation
 from app.stack.postgres import EmbeddedPostgres, prepare_postgres
 from app.stack.processes.log_files import log_file
 from app.stack.processes.part import Part
-from app.stack.processes.supervisor import Supervisor
-from app.stack.seed import seed_example
-from app.stack.stack_env import decide_env, load_given, read_env, write_env
-from app.stack.state import (
+from app.stack.processes.ports import check_port
+from app.stack.processes.state import (
     Phase,
     StackLock,
     StackState,
@@ -29,6 +27,9 @@ from app.stack.state import (
     mark_process,
     write_state,
 )
+from app.stack.processes.supervisor import Supervisor
+from app.stack.seed import seed_example
+from app.stack.stack_env import decide_env, load_given, read_env, write_env
 
 Tell = Callable[[StackState], None]
 

@@ -8,7 +8,8 @@ from app.settings import Settings
 from app.stack.livekit.build import LiveKitPrograms, Program, find_built, module_hash, read_go_version, stamp_file
 from app.stack.livekit.configs import livekit_config, redis_config, sip_config
 from app.stack.livekit.packages import REQUIREMENTS, install_argv
-from app.stack.parts import clear_stale_pid, hide_credentials, plan_foundation, plan_processes
+from app.stack.own_processes import plan_processes
+from app.stack.parts import clear_stale_pid, hide_credentials, plan_foundation
 from app.stack.processes.part import PartOff
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.settings import Ports
-from app.stack.ports import PortBusy, check_port, is_free, tcp, udp
+from app.stack.processes.ports import PortBusy, check_port, is_free, tcp, udp
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from app.stack.processes.checks import until
 from app.stack.processes.log_files import bound, follow, log_file, rotate, tail
 from app.stack.processes.part import Part, PartOff
 from app.stack.processes.process import Command, describe_exit
+from app.stack.processes.state import PartState
 from app.stack.processes.supervisor import PartFailed, Supervisor
-from app.stack.state import PartState
 
 
 @pytest.fixture

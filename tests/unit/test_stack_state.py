@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from app.stack.down import stop_stack, sweep_leftovers
-from app.stack.state import (
+from app.stack.processes.state import (
     AlreadyRunning,
     PartState,
     PartStatus,

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from app.stack.state import PartState, PartStatus, Phase, ProcessMark, StackState, write_state
+from app.stack.processes.state import PartState, PartStatus, Phase, ProcessMark, StackState, write_state
 from app.stack.status import Progress, describe_age, describe_stack, status_notes, status_table
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

@@ -71,6 +71,10 @@ def install(missing: Sequence[Requirement]) -> bool:
     root = os.geteuid() == 0
     sudo = [] if root else ["sudo", "-n"]
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive"]
-    subprocess.run([*sudo, *quiet, "apt-get", "update", "-q"], timeout=300)
     wanted = install_argv(missing, "apt-get", root=True)
-    return subprocess.run([*sudo, *quiet, *wanted], timeout=900).returncode == 0
+    try:
+        # An index that cannot be refreshed may still be good enough.
+        subprocess.run([*sudo, *quiet, "apt-get", "update", "-q"], timeout=300)
+        return subprocess.run([*sudo, *quiet, *wanted], timeout=900).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False

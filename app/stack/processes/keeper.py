@@ -12,7 +12,7 @@ from app.stack.processes.back_off import BackOff
 from app.stack.processes.log_files import log_file
 from app.stack.processes.part import Part, PartOff
 from app.stack.processes.process import Command, describe_exit, kill_group, spawn, stop
-from app.stack.state import PartState, PartStatus, mark_process
+from app.stack.processes.state import PartState, PartStatus, mark_process
 
 # A part that ended this often without ever having answered will not start by being patient.
 HOPELESS_AFTER = 3

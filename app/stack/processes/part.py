@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app.errors import Unavailable
-from app.stack.ports import PortClaim
 from app.stack.processes.checks import Check
+from app.stack.processes.ports import PortClaim
 from app.stack.processes.process import Command
 
 

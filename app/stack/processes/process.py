@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from app.stack.state import ProcessMark, find_process
+from app.stack.processes.state import ProcessMark, find_process
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from app.errors import Unavailable
 from app.stack.processes.keeper import Keeper
 from app.stack.processes.log_files import bound, log_file, rotate, tail
 from app.stack.processes.part import Part
-from app.stack.state import PartState, PartStatus
+from app.stack.processes.state import PartState, PartStatus
 
 HOUSEKEEPING_SECONDS = 10.0
 SHOWN_LOG_LINES = 15
