@@ -101,8 +101,7 @@ class LiveEvents:
         finally:
             self.close()
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
 
     async def _listen_for_ever(self) -> None:
         retry_seconds = _FIRST_RETRY_SECONDS
@@ -113,6 +112,9 @@ class LiveEvents:
                 log.warning("live_connection_lost")
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("live_connection_failed", error=type(error).__name__, retry_seconds=retry_seconds)
+            # The outermost loop: whatever else it was, events go on (readers poll meanwhile) and the log tells.
+            except Exception:
+                log.exception("live_connection_failed", retry_seconds=retry_seconds)
             await asyncio.sleep(retry_seconds)
             retry_seconds = min(retry_seconds * 2, _LAST_RETRY_SECONDS)
 

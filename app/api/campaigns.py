@@ -1,23 +1,23 @@
 """Campaigns over REST: made from a file, started, paused, watched."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
+from app.api.campaign_shapes import UPLOAD, CampaignOut, NewCampaign, ProgressOut, render_campaign
 from app.api.dependencies import Parts, State, require
 from app.api.wire.pages import Page
 from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.ids import CampaignId, OrgId
 from campaigns import campaigns
-from campaigns.campaigns import Campaign, CampaignStatus, Plan
+from campaigns.campaigns import Plan
 from campaigns.report import stream_results
 from campaigns.rules.retries import RetryRule
 from telephony import reading_store
@@ -27,126 +27,6 @@ router = APIRouter(prefix="/api/v1/campaigns", tags=["Campaigns"], responses=pro
 
 Reading = Annotated[Principal, require(Scope.CAMPAIGNS_READ)]
 Writing = Annotated[Principal, require(Scope.CAMPAIGNS_WRITE)]
-
-_REPORT: dict[str, Any] = {
-    "rows": 24,
-    "accepted": 21,
-    "rejected": 2,
-    "duplicates": 1,
-    "blocked": 0,
-    "phone_column": "phone",
-    "name_column": "name",
-    "variables": ["appointment"],
-    "errors": [{"line": 7, "column": "phone", "value": "12", "reason": "too short"}],
-}
-_CAMPAIGN: dict[str, Any] = {
-    "id": "0199f2a4-6f0e-7c60-9d0b-000000000020",
-    "name": "Reminders",
-    "status": "draft",
-    "team": "harbor-dental",
-    "from_number": "+12025550101",
-    "max_concurrent": 5,
-    "calls_per_second": 1.0,
-    "max_attempts": 3,
-    "ring_timeout_seconds": 30,
-    "import": _REPORT,
-    "created_at": "2026-11-20T17:39:00Z",
-    "started_at": None,
-    "finished_at": None,
-}
-_PLAN: dict[str, Any] = {
-    "name": "Reminders",
-    "team": "harbor-dental",
-    "from_number": "+12025550101",
-    "max_concurrent": 5,
-    "calls_per_second": 1.0,
-    "max_attempts": 2,
-    "retry_delay_seconds": 300,
-}
-
-
-class CampaignOut(BaseModel):
-    """A campaign; `import` tells what became of the rows of its file."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_CAMPAIGN]})
-
-    id: UUID
-    name: str
-    status: CampaignStatus
-    team: str
-    from_number: str
-    max_concurrent: int
-    calls_per_second: float
-    max_attempts: int
-    ring_timeout_seconds: int
-    import_report: dict[str, Any] = Field(
-        validation_alias=AliasChoices("import", "import_report"), serialization_alias="import"
-    )
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-
-
-class NewCampaign(BaseModel):
-    """The fields beside the file. `team`: its slug; `retry_delay_seconds`: the wait before another try, whatever came
-    of the last."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_PLAN]})
-
-    name: str = Field(min_length=1, max_length=200)
-    team: str = Field(min_length=1, max_length=63)
-    from_number: str | None = Field(None, max_length=40)
-    max_concurrent: int = Field(5, ge=1, le=1000)
-    calls_per_second: float = Field(1.0, gt=0, le=100)
-    max_attempts: int = Field(3, ge=1, le=20)
-    retry_delay_seconds: float | None = Field(None, ge=0, le=30 * 86400)
-    ring_timeout_seconds: int = Field(30, ge=15, le=120)
-
-
-class ProgressOut(BaseModel):
-    """Counts at one instant. `attempts.dialed`: requests that went, or may have gone, out."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "status": "running",
-                    "contacts": {"waiting": 9, "in_flight": 3, "finished": 8, "blocked": 1},
-                    "attempts": {"placed": 3, "settled": 9, "dialed": 12},
-                    "dispositions": {"confirmed": 5, "busy": 3},
-                }
-            ]
-        }
-    )
-
-    status: CampaignStatus
-    contacts: dict[str, int]
-    attempts: dict[str, int]
-    dispositions: dict[str, int]
-
-
-_UPLOAD: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", "name", "team"],
-                    "properties": {
-                        "file": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "CSV, UTF-8, a column of numbers.",
-                        },
-                        **NewCampaign.model_json_schema()["properties"],
-                    },
-                },
-                "example": {"file": "phone,name\n+12025550142,Ada\n", **_PLAN},
-            }
-        },
-    }
-}
 
 
 @router.get("", summary="Campaigns, newest first")
@@ -159,7 +39,7 @@ async def get_campaigns(state: Parts, principal: Reading) -> Page[CampaignOut]:
     "",
     status_code=status.HTTP_201_CREATED,
     summary="Make a campaign from a CSV file",
-    openapi_extra=_UPLOAD,
+    openapi_extra=UPLOAD,
     responses=problem_responses(413),
 )
 async def post_campaign(request: Request, state: Parts, principal: Writing) -> CampaignOut:
@@ -249,22 +129,4 @@ async def read_plan(state: State, principal: Principal, fields: NewCampaign) -> 
         calls_per_second=fields.calls_per_second,
         retry=usual if uniform is None else RetryRule.uniform(fields.max_attempts, uniform),
         ring_timeout_seconds=fields.ring_timeout_seconds,
-    )
-
-
-def render_campaign(campaign: Campaign, report: dict[str, Any] | None = None) -> CampaignOut:
-    return CampaignOut(
-        id=campaign.id,
-        name=campaign.name,
-        status=campaign.status,
-        team=campaign.team,
-        from_number=campaign.from_number,
-        max_concurrent=campaign.max_concurrent,
-        calls_per_second=campaign.calls_per_second,
-        max_attempts=campaign.retry.max_attempts,
-        ring_timeout_seconds=campaign.ring_timeout_seconds,
-        import_report=dict(campaign.import_report if report is None else report),
-        created_at=campaign.created_at,
-        started_at=campaign.started_at,
-        finished_at=campaign.finished_at,
     )
