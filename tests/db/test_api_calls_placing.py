@@ -43,7 +43,7 @@ async def test_a_local_number_is_read_in_the_organizations_country(api: Api) -> 
         ({"to": "not a number"}, 422, "invalid_number"),
         ({"team": "nobody"}, 422, "team_not_published"),
         ({"from_number": "+12025550199"}, 422, "no_caller_id"),
-        ({"to": "+442071838750"}, 403, "toll_gate_refused"),
+        ({"to": CALLER_ID}, 403, "toll_gate_refused"),
         ({"to": "+12025550188"}, 403, "on_do_not_call_list"),
     ],
 )

@@ -146,7 +146,7 @@ async def test_a_large_file_lies_on_disk_while_it_is_read(api: Api, monkeypatch:
     monkeypatch.setattr(
         tempfile.SpooledTemporaryFile, "rollover", lambda self: (rolled.append(True), original(self))[1]
     )
-    rows = b"".join(b"+1202555%04d,%s\n" % (n, b"x" * 300) for n in range(100, 5000))
+    rows = b"".join(b"+1202555%04d,%s\n" % (n, b"x" * 15_000) for n in range(100, 200))
     response = await create(api, await api.key(), file=b"phone,note\n" + rows)
-    assert response.json()["import"]["accepted"] == 4900
+    assert response.json()["import"]["accepted"] == 100
     assert rolled
