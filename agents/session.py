@@ -24,7 +24,8 @@ log = get_logger(__name__)
 HEARD_RATE = 16_000
 """What the recognizer, the VAD and the turn detector all take: nobody resamples."""
 SPOKEN_RATE = 24_000
-FRAME_MS = 20
+FRAME_MS = 32
+"""One window of the VAD: whatever is shorter only waits for the rest of it."""
 TOOL_STEPS = 5
 PLAYOUT_TOPIC = "trunkline.playout"
 """Where the media bridge listens (telephony/media/room_leg.py)."""

@@ -39,6 +39,8 @@ LEAD_IN_WINDOWS = 10
 """Kept from before an utterance (0.32 s): the VAD knows of a word only once it has begun."""
 PARTIAL_EVERY_SECONDS = 1.5
 RECOGNIZE_TIMEOUT_SECONDS = 15.0
+SHORTEST_SAMPLES = SAMPLE_RATE // 2
+"""The model fails on less than some tenths of a second."""
 
 Samples = NDArray[np.int16]
 
@@ -79,9 +81,12 @@ class MoonshineEngine:
             raise APIConnectionError("speech recognition failed") from error
 
     def _recognize(self, samples: Samples) -> str:
+        if not len(samples):
+            return ""
+        padded = np.pad(samples, (0, max(0, SHORTEST_SAMPLES - len(samples))))
         transcriber = self._idle.get()
         try:
-            loudness = (samples.astype(np.float32) / 32768.0).tolist()
+            loudness = (padded.astype(np.float32) / 32768.0).tolist()
             lines = transcriber.transcribe_without_streaming(loudness, SAMPLE_RATE).lines
             return " ".join(line.text.strip() for line in lines if line.text.strip())
         finally:

@@ -87,6 +87,11 @@ async def test_silence_says_nothing(ears: MoonshineEngine) -> None:
     assert await listen(ears, np.zeros(moonshine.SAMPLE_RATE * 3, np.int16)) == []
 
 
+@pytest.mark.parametrize("count", [0, 1, 160, 1600])
+async def test_audio_too_short_for_a_word_is_no_error(ears: MoonshineEngine, count: int) -> None:
+    assert len(await ears.recognize(np.full(count, 5, np.int16))) < 10
+
+
 async def test_recognitions_at_the_same_time_do_not_mix(voice: HibariEngine) -> None:
     ears = MoonshineEngine(transcribers=2)
     try:
