@@ -141,7 +141,9 @@ def dial(
     call = asyncio.run(place_call(settings, number, team, from_number=from_number))
     out.print(f"{call['id']} {call['status']}", markup=False)
     if wait:
-        ended = asyncio.run(watch_call(settings, call["id"], lambda line: out.print(line, markup=False)))
+        ended = asyncio.run(
+            watch_call(settings, call["id"], lambda line: out.print(line, markup=False, soft_wrap=True))
+        )
         if ended["status"] != "completed":
             raise typer.Exit(1)
 

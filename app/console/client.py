@@ -61,5 +61,6 @@ def describe_problem(status: int, body: str) -> str:
         detail = problem.get("detail") or problem.get("title") or body
     except (ValueError, AttributeError):
         return f"The api answered {status}: {body[:300]}"
-    faults = [f"  {fault.get('path', '')}: {fault.get('message', '')}" for fault in problem.get("errors", [])]
-    return "\n".join([str(detail), *faults])
+    faults = [f"{fault.get('path', '')}: {fault.get('message', '')}" for fault in problem.get("errors", [])]
+    # Some details name every fault themselves.
+    return "\n".join([str(detail), *(f"  {fault}" for fault in faults if fault not in detail)])

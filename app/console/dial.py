@@ -38,7 +38,8 @@ async def watch_call(settings: Settings, call_id: str, show: Callable[[str], Non
         except TimeoutError as error:
             raise StillOpen(f"Call {call_id} has not ended; GET /api/v1/calls/{call_id} goes on telling.") from error
         for turn in await list_turns(client, call_id):
-            show(f"  {turn.get('agent') or turn['role']:<12} {turn['text']}")
+            who = turn["agent"] if turn["role"] == "agent" else turn["role"]
+            show(f"  {who or 'agent':<12} {turn['text']}")
     return call
 
 
