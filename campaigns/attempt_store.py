@@ -169,8 +169,8 @@ async def set_uncertain(connection: Connection, attempt_id: UUID, fence: int, *,
 # -- the end of an attempt
 
 
-async def select_ended(connection: Connection, *, limit: int) -> Sequence[Row]:
-    """Attempts whose call is over, held together with their contacts."""
+async def select_ended(connection: Connection, *, last_words_seconds: float, limit: int) -> Sequence[Row]:
+    """Attempts whose call is over, for a while already if it was answered, held together with their contacts."""
     return await connection.fetch(
         """
         select a.id, a.fence, a.org_id, a.contact_id, a.status, c.attempts_made, c.phone, g.retry,
@@ -181,8 +181,10 @@ async def select_ended(connection: Connection, *, limit: int) -> Sequence[Row]:
         join contacts c on c.id = a.contact_id
         join campaigns g on g.id = a.campaign_id
         where a.status in ('placed', 'uncertain') and k.ended_at is not null
-        order by k.ended_at limit $1 for update of a, c skip locked
+          and (k.answered_at is null or k.ended_at <= clock_timestamp() - make_interval(secs => $1))
+        order by k.ended_at limit $2 for update of a, c skip locked
         """,
+        last_words_seconds,
         limit,
     )
 

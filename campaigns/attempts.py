@@ -42,13 +42,15 @@ def no_failpoint(_point: Point) -> None:
 class Times:
     """Seconds. `lease`: how long a dialer has for what it claimed. `request`: the most that one dial request takes.
     `grace`: how long an unknown outcome waits before the carrier's list is believed. `look_again`: how often a placed
-    call without an end is asked about; the first time, that long after the ringing bound. `longest_call`: one that
-    lasts longer is hung up."""
+    call without an end is asked about; the first time, that long after the ringing bound. `last_words`: how long after
+    its end an answered call may still leave its hint, which a person who says it and hangs up makes late.
+    `longest_call`: one that lasts longer is hung up."""
 
     lease: float = 30.0
     request: float = 20.0
     grace: float = 60.0
     look_again: float = 60.0
+    last_words: float = 2.0
     longest_call: float = 4 * 3600.0
 
 

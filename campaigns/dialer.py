@@ -126,7 +126,7 @@ async def tick(dialer: Dialer) -> None:
     async with dialer.db.system() as connection:
         if not await attempt_store.is_any_work(connection):
             return
-    await settle_ended(dialer.db, failpoint=dialer.failpoint)
+    await settle_ended(dialer.db, dialer.times, failpoint=dialer.failpoint)
     await recover_expired(dialer.db, dialer.times)
     await _start_reconciling(dialer)
     async with dialer.db.system() as connection:

@@ -5,7 +5,7 @@ from datetime import datetime
 from app.clock import utc_now
 from app.db import Connection, Database, Row
 from campaigns import attempt_store
-from campaigns.attempts import Failpoint, Point, no_failpoint, release_undialed
+from campaigns.attempts import Failpoint, Point, Times, no_failpoint, release_undialed
 from campaigns.rules.dispositions import Disposition, decide_disposition
 from campaigns.rules.retries import RetryRule, next_try
 from telephony.calls import AtFault, End, EndReason, EndResult
@@ -13,11 +13,11 @@ from telephony.calls import AtFault, End, EndReason, EndResult
 SETTLE_AT_ONCE = 200
 
 
-async def settle_ended(db: Database, *, failpoint: Failpoint = no_failpoint) -> int:
+async def settle_ended(db: Database, times: Times, *, failpoint: Failpoint = no_failpoint) -> int:
     """Attempts whose call is over get their disposition, contacts are finished or due again; how many."""
     async with db.system() as connection:
         await attempt_store.bound_idle(connection)
-        rows = await attempt_store.select_ended(connection, limit=SETTLE_AT_ONCE)
+        rows = await attempt_store.select_ended(connection, last_words_seconds=times.last_words, limit=SETTLE_AT_ONCE)
         now = utc_now()
         for row in rows:
             await _settle(connection, row, now)

@@ -10,12 +10,23 @@ import pytest
 
 from app.db import Database
 from app.ids import CallId, OrgId, new_id
-from campaigns.attempts import Times
+from campaigns.attempts import (
+    NoDial,
+    Times,
+    block_contact,
+    claim_due,
+    commit_intent,
+    give_back,
+    record_placed,
+    record_refused,
+    record_uncertain,
+)
 from campaigns.campaigns import Campaign, load_progress, pause_campaign
 from campaigns.report import COLUMNS, stream_results
 from campaigns.rules.retries import RetryRule
 from telephony.calls import AtFault, End, EndReason, EndResult, end_call, leave_hint, mark_answered
 from telephony.carriers.base import DialRefused, DialUncertain
+from telephony.toll_gate import TollGateRefused
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import Webhooks, add_team, column, dialing, finish, running_campaign, until
 
@@ -365,3 +376,48 @@ async def test_a_database_that_goes_away_stops_nothing_for_good(
             )
         await finish(db, campaign, webhooks, hurry=True)
     assert numbers(carrier) == Counter({f"+12025550{n}": 1 for n in range(110, 122)})
+
+
+async def test_every_write_with_a_stale_fence_changes_nothing(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
+    campaign = await running_campaign(db, org, 1)
+    for status in ("claimed", "dialing", "placed", "uncertain"):
+        async with db.system() as connection:
+            await connection.execute("update contacts set status = 'waiting'")
+            await connection.execute("delete from attempts")
+            await connection.execute("update campaigns set next_dial_at = '-infinity'")
+        [claim] = await claim_due(db, campaign.id, dialer="stale", times=Times())
+        async with db.system() as connection:
+            await connection.execute("update attempts set status = $1, fence = nextval('attempt_fences')", status)
+        before = await column(db, "select to_jsonb(a) || to_jsonb(c) from attempts a join contacts c on true")
+        assert await commit_intent(db, claim) is NoDial.LOST
+        assert not await give_back(db, claim, why="")
+        assert not await record_placed(db, claim, times=Times())
+        assert not await record_uncertain(db, claim, times=Times())
+        assert not await record_refused(db, claim, retryable=True, detail="")
+        assert not await record_refused(db, claim, retryable=False, detail="")
+        assert not await block_contact(db, claim, TollGateRefused("No."))
+        assert await column(db, "select to_jsonb(a) || to_jsonb(c) from attempts a join contacts c on true") == before
+    assert await column(db, "select id from calls") == []
+
+
+async def test_an_intent_after_the_lease_is_not_committed(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
+    campaign = await running_campaign(db, org, 1)
+    [claim] = await claim_due(db, campaign.id, dialer="late", times=Times(lease=0.0))
+    assert await commit_intent(db, claim) is NoDial.LOST
+    assert await column(db, "select id from calls") == []
+    assert await column(db, "select next_dial_at = '-infinity' from campaigns") == [True]
+
+
+async def test_a_hint_that_comes_just_after_the_hang_up_still_counts(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    campaign = await running_campaign(db, org, 1)
+    async with dialing(db, carrier, times=Times()):
+        await attempt_is(db, campaign, "placed")
+        call_id = CallId(UUID(read_ledger(carrier.path)[0].call_id))
+        await mark_answered(db, call_id)
+        await end_call(db, call_id, End(EndResult.COMPLETED, EndReason.CALLEE_HUNG_UP, AtFault.NOBODY))
+        await asyncio.sleep(0.6)  # two ticks in which it might be settled
+        await leave_hint(db, call_id, {"disposition": "do_not_call"})
+        await finish(db, campaign)
+    assert (await contact(db, campaign))["disposition"] == "do-not-call"
