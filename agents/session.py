@@ -1,6 +1,7 @@
 """From a definition to a running conversation: LiveKit's session, set for the telephone, in the call's room."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 from livekit import rtc
 from livekit.agents import AgentSession
 from livekit.agents.voice.room_io import AudioInputOptions, AudioOutputOptions, RoomIO, RoomOptions
+from livekit.rtc.participant import PublishDataError
 
 from agents.conversation_state import ConversationState
 from agents.ending import Session
@@ -89,6 +91,8 @@ def build_session(state: ConversationState, providers: Providers) -> Session:
         aec_warmup_duration=None,
         # agents/ending.py asks whoever is silent, and knows about calls not answered yet.
         user_away_timeout=None,
+        # Words said over the hanging up: one recognition long.
+        session_close_transcript_timeout=0.5,
     )
 
 
@@ -137,4 +141,7 @@ async def start_session(
 
 async def tell_silenced(room: rtc.Room) -> None:
     """Tell the media bridge to drop the speech that it holds: a carrier buffers seconds of it."""
-    await room.local_participant.publish_data(CLEAR, topic=PLAYOUT_TOPIC)
+    # A session that closes is silenced too, often after its room.
+    if room.isconnected():
+        with contextlib.suppress(PublishDataError):
+            await room.local_participant.publish_data(CLEAR, topic=PLAYOUT_TOPIC)

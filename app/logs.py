@@ -24,7 +24,9 @@ def configure_logs(*, level: str = "INFO", show_pii: bool = False, json_lines: b
 
     def guard_pii(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         if not show_pii:
-            event.pop("pii", None)
+            # "lk.pii.…" is what LiveKit's own records call it.
+            for key in [key for key in event if key == "pii" or key.startswith("lk.pii.")]:
+                del event[key]
         return event
 
     shared: list[Processor] = [
