@@ -119,8 +119,17 @@ async def beat_agent(db: Database, call_id: CallId | UUID, *, identity: str) -> 
         return await store.beat_leg(connection, call_id, identity)
 
 
-async def find_silent_agents(db: Database, *, silent_for: timedelta) -> list[tuple[Call, str]]:
-    """The open calls, each with an agent's identity, whose agent has not given a sign of life for so long."""
+@dataclass(frozen=True)
+class SilentAgent:
+    """An agent of an open call that gave its last sign of life so many seconds ago."""
+
+    call: Call
+    identity: str
+    seconds: float
+
+
+async def find_silent_agents(db: Database, *, silent_for: timedelta) -> list[SilentAgent]:
+    """The agents of open calls that beat once, and then not for so long."""
     async with db.system() as connection:
         rows = await store.select_silent_agents(connection, silent_for)
-    return [(read_call(row), row["identity"]) for row in rows]
+    return [SilentAgent(read_call(row), row["identity"], float(row["silent_seconds"])) for row in rows]

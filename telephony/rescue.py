@@ -37,7 +37,9 @@ log = get_logger(__name__)
 
 MOST_RESCUES = 2
 REPLACEMENT_SECONDS = 8.0
-"""How long the caller may wait for the replacement of a lost agent."""
+"""How long the caller may wait for the replacement of a lost agent, from when we know of the loss."""
+LONGEST_SILENCE_SECONDS = 12.5
+"""And from the lost one's last sign of life; hanging up comes after it, and 15 s is the promise."""
 SILENT_AFTER_SECONDS = 6.0
 """An agent without a heartbeat for so long is lost. Three beats: a busy machine delays one, hardly three."""
 POLL_SECONDS = 0.5
@@ -105,7 +107,7 @@ async def record_unanswered(lines: Lines, room_name: str, leg: RoomLeg) -> None:
     await end_call(lines.db, call.id, end_of_sip_leg(call, leg))
 
 
-async def replace_agent(lines: Lines, call: Call, lost: str) -> None:
+async def replace_agent(lines: Lines, call: Call, lost: str, *, silent_seconds: float = 0.0) -> None:
     """Send another agent for the `lost` one, if the person is still there; hang up if that was tried often enough.
 
     Call it only after closing the lost agent's leg row, which makes it happen once a loss.
@@ -122,7 +124,8 @@ async def replace_agent(lines: Lines, call: Call, lost: str) -> None:
         await give_up(lines, call)
         return
     log.warning("an agent was lost, sending another", call_id=str(call.id), lost=lost)
-    lines.keep(bring_replacement(lines, call, lost), name=f"rescue {call.id}")
+    patience = min(REPLACEMENT_SECONDS, LONGEST_SILENCE_SECONDS - silent_seconds)
+    lines.keep(bring_replacement(lines, call, lost, seconds=patience), name=f"rescue {call.id}")
 
 
 async def give_up(lines: Lines, call: Call) -> None:
@@ -132,9 +135,9 @@ async def give_up(lines: Lines, call: Call) -> None:
         await hang_up(lines, now, WORKER_LOST)
 
 
-async def bring_replacement(lines: Lines, call: Call, lost: str) -> None:
-    """Get another agent into the room; without one in time, hang up rather than leave the caller in silence."""
-    give_up_at = asyncio.get_running_loop().time() + REPLACEMENT_SECONDS
+async def bring_replacement(lines: Lines, call: Call, lost: str, *, seconds: float) -> None:
+    """Get another agent into the room within so many seconds, or hang up rather than leave the caller in silence."""
+    give_up_at = asyncio.get_running_loop().time() + seconds
     dispatch_id = ""
     while asyncio.get_running_loop().time() < give_up_at:
         try:
@@ -184,9 +187,9 @@ async def watch_calls(lines: Lines) -> None:
 
 async def rescue_silent(lines: Lines) -> None:
     """Replace every agent without a heartbeat."""
-    for call, identity in await find_silent_agents(lines.db, silent_for=timedelta(seconds=SILENT_AFTER_SECONDS)):
-        if await leave_leg(lines.db, call, identity=identity):
-            await replace_agent(lines, call, identity)
+    for silent in await find_silent_agents(lines.db, silent_for=timedelta(seconds=SILENT_AFTER_SECONDS)):
+        if await leave_leg(lines.db, silent.call, identity=silent.identity):
+            await replace_agent(lines, silent.call, silent.identity, silent_seconds=silent.seconds)
 
 
 async def hang_up_abandoned(lines: Lines) -> None:

@@ -233,10 +233,11 @@ async def has_leg(connection: Connection, call_id: UUID, identity: str) -> bool:
 
 
 async def select_silent_agents(connection: Connection, silent_for: timedelta) -> Sequence[Row]:
-    """Open calls with an agent leg that beat once and then not for `silent_for`; `identity` is the leg's."""
+    """Open calls with an agent leg that beat once and then not for `silent_for`: its `identity`, `silent_seconds`."""
     return await connection.fetch(
         """
-        select c.*, l.identity from calls c join legs l on l.call_id = c.id
+        select c.*, l.identity, extract(epoch from now() - l.seen_at) as silent_seconds
+        from calls c join legs l on l.call_id = c.id
         where c.ended_at is null and l.kind = 'agent' and l.left_at is null and l.seen_at < now() - $1::interval
         order by l.seen_at
         """,

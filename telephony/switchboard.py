@@ -204,7 +204,6 @@ class Switchboard:
         return [sip_messages.read_outbound(item) for item in answer.items]
 
     async def put_outbound_trunk(self, trunk: OutboundTrunk) -> str:
-        """Make or replace the trunk; returns LiveKit's id for it."""
         message = sip_messages.write_outbound(trunk)
         if trunk.id:
             await ask(self.client.sip.update_outbound_trunk(trunk.id, message))

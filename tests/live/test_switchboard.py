@@ -9,13 +9,13 @@ import pytest
 from app.db import Database
 from app.ids import E164, OrgId
 from app.settings import Settings
-from telephony import store
+from telephony import rescue, store
 from telephony.calls import Call, CallStatus, EndReason, EndResult, load_call, read_call
 from telephony.legs import LegKind
 from telephony.lines.trunks import sync_trunks
 from telephony.outbound import Lines, build_lines
 from telephony.rescue import watch_calls
-from telephony.simulator.phone.sip_phone import place_sip_call
+from telephony.simulator.phone.sip_phone import SipCall, place_sip_call
 from telephony.switchboard import ForgedWebhook
 from tests.db.world import make_number
 from tests.live.harness import wait_for
@@ -139,25 +139,53 @@ async def test_a_killed_worker_is_replaced_within_15_seconds(
         running_worker(lines.settings, database_url, tmp_path / "first.log") as first,
         place_sip_call("127.0.0.1", lines.settings.ports.sip, OURS) as phone,
     ):
-        await phone.wait_answered(5)
-        call = await wait_for(lambda: find_call(lines.db), what="the call's row")
-        await wait_for(lambda: agents(lines, call), what="the agent")
-        [lost] = await agents(lines, call)
-        killed_at = asyncio.get_running_loop().time()
-        first.kill()
-        # As under `trunkline up`: the next one is started when the first is gone.
+        call, lost = await established(lines, phone)
         async with running_worker(lines.settings, database_url, tmp_path / "second.log"):
-
-            async def replaced() -> bool:
-                return any(identity != lost for identity in await agents(lines, call))
-
-            await wait_for(replaced, timeout_seconds=15, what="another agent")
+            killed_at = asyncio.get_running_loop().time()
+            first.kill()
+            await wait_for(lambda: another_agent(lines, call, lost), timeout_seconds=15, what="another agent")
             print(f"replaced after {asyncio.get_running_loop().time() - killed_at:.1f} s")
             assert (await load_call(lines.db, call.id)).end is None
             assert (await event_kinds(lines.db, call.id)).count("call.rescued") == 1
             await phone.hang_up()
             ended = await wait_for(lambda: find_ended(lines.db), what="the end of the call")
             assert ended.rescues == 1
+
+
+async def test_a_worker_that_comes_up_again_after_the_loss_takes_the_call_over(
+    lines: Lines, webhooks: Receiver, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # How long a Python process takes to start is not what this test is about.
+    monkeypatch.setattr(rescue, "REPLACEMENT_SECONDS", 60.0)
+    monkeypatch.setattr(rescue, "LONGEST_SILENCE_SECONDS", 60.0)
+    lines.keep(watch_calls(lines), name="watch")
+    async with (
+        running_worker(lines.settings, database_url, tmp_path / "first.log") as first,
+        place_sip_call("127.0.0.1", lines.settings.ports.sip, OURS) as phone,
+    ):
+        call, lost = await established(lines, phone)
+        first.kill()
+        await wait_for(lambda: rescue_begun(lines, call), what="the rescue")
+        async with running_worker(lines.settings, database_url, tmp_path / "second.log"):
+            await wait_for(lambda: another_agent(lines, call, lost), what="another agent")
+            assert len(await agents(lines, call)) == 1
+            await phone.hang_up()
+
+
+async def established(lines: Lines, phone: SipCall) -> tuple[Call, str]:
+    """The call that goes on, and its agent."""
+    await phone.wait_answered(5)
+    call = await wait_for(lambda: find_call(lines.db), what="the call's row")
+    [agent] = await wait_for(lambda: agents(lines, call), what="the agent")
+    return call, agent
+
+
+async def rescue_begun(lines: Lines, call: Call) -> bool:
+    return (await load_call(lines.db, call.id)).rescues > 0
+
+
+async def another_agent(lines: Lines, call: Call, lost: str) -> bool:
+    return any(identity != lost for identity in await agents(lines, call))
 
 
 async def agents(lines: Lines, call: Call) -> list[str]:
@@ -173,9 +201,7 @@ async def test_a_killed_worker_without_a_replacement_ends_the_call_within_15_sec
         running_worker(lines.settings, database_url, tmp_path / "worker.log") as worker,
         place_sip_call("127.0.0.1", lines.settings.ports.sip, OURS) as phone,
     ):
-        await phone.wait_answered(5)
-        call = await wait_for(lambda: find_call(lines.db), what="the call's row")
-        await wait_for(lambda: agents(lines, call), what="the agent")
+        await established(lines, phone)
         killed_at = asyncio.get_running_loop().time()
         worker.kill()
         await phone.wait_over(15)
