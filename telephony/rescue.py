@@ -65,7 +65,9 @@ async def on_room_event(lines: Lines, event: LiveKitEvent) -> None:
     elif event.leg is None or event.leg.kind is None:
         return
     elif event.name is EventName.PARTICIPANT_JOINED:
-        await join_leg(lines.db, call, kind=event.leg.kind, identity=event.leg.identity)
+        # Events overtake each other, and these never come back under the same name.
+        once = event.leg.kind in (LegKind.SIP, LegKind.STREAM, LegKind.AGENT)
+        await join_leg(lines.db, call, kind=event.leg.kind, identity=event.leg.identity, unless_left=once)
     elif event.name in (EventName.PARTICIPANT_LEFT, EventName.CONNECTION_ABORTED):
         await on_leg_left(lines, call, event.leg, event.leg.kind)
 

@@ -115,9 +115,8 @@ class Switchboard:
 
         LiveKit asks the workers of this moment once: where none is free, nobody comes, and it does not say so.
         """
-        request = api.CreateAgentDispatchRequest(
-            agent_name=self._agent_name, room=room_name, metadata=metadata.model_dump_json()
-        )
+        agent = self._agent(metadata)
+        request = api.CreateAgentDispatchRequest(agent_name=agent.agent_name, room=room_name, metadata=agent.metadata)
         return (await ask(self.client.agent_dispatch.create_dispatch(request))).id
 
     async def was_taken(self, room_name: str, dispatch_id: str) -> bool:
@@ -221,15 +220,14 @@ class Switchboard:
 
     async def put_dispatch_rule(self, rule: DispatchRule) -> None:
         message = sip_messages.write_rule(rule)
-        if rule.id:
-            await ask(self.client.sip.update_dispatch_rule(rule.id, message))
-        else:
-            await ask(self.client.sip.create_dispatch_rule(api.CreateSIPDispatchRuleRequest(dispatch_rule=message)))
+        made = api.CreateSIPDispatchRuleRequest(dispatch_rule=message)
+        sip = self.client.sip
+        await ask(sip.update_dispatch_rule(rule.id, message) if rule.id else sip.create_dispatch_rule(made))
 
     async def delete_dispatch_rule(self, rule_id: str) -> None:
         """No error if it is gone."""
-        request = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
-        await ask_unless_gone(self.client.sip.delete_dispatch_rule(request))
+        rule = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id)
+        await ask_unless_gone(self.client.sip.delete_dispatch_rule(rule))
 
     # -- tokens and webhooks
 

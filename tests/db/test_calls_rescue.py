@@ -10,7 +10,7 @@ import pytest
 from app.db import Database
 from app.ids import E164, OrgId
 from app.settings import Settings
-from telephony import rescue
+from telephony import rescue, store
 from telephony.calls import Call, DispatchMetadata, End, EndReason, EndResult, end_call, load_call, mark_answered
 from telephony.carriers.base import CarrierName
 from telephony.inbound import Arrival, answer_inbound
@@ -156,6 +156,18 @@ async def test_a_caller_who_hangs_up_ends_the_call_and_the_room(
 async def test_a_room_that_finished_under_an_open_call_ends_it_as_indeterminate(lines: Lines, call: Call) -> None:
     await on_room_event(lines, finished())
     assert (await load_call(lines.db, call.id)).end == rescue.LOST
+
+
+async def test_news_of_an_arrival_that_the_departure_overtook_opens_no_leg(
+    lines: Lines, call: Call, switchboard: FakeSwitchboard
+) -> None:
+    await on_room_event(lines, left(AGENT))
+    await settled(lines)
+    joined = LiveKitEvent("EV_3", EventName.PARTICIPANT_JOINED, ROOM, AGENT, datetime.now(UTC))
+    await on_room_event(lines, joined)
+    async with lines.db.system() as connection:
+        legs = await store.select_legs(connection, call.id)
+    assert all(leg["left_at"] for leg in legs if leg["identity"] == AGENT.identity)
 
 
 async def test_rooms_of_others_are_none_of_our_business(lines: Lines, call: Call, switchboard: FakeSwitchboard) -> None:
