@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -125,3 +126,20 @@ async def finish(db: Database, campaign: Campaign, webhooks: Webhooks | None = N
             return await connection.fetchval("select status from campaigns where id = $1", campaign.id) == "finished"
 
     await until(finished, seconds=30)
+
+
+def numbers(carrier: LedgerCarrier) -> Counter[str]:
+    return Counter(one.to for one in read_ledger(carrier.path))
+
+
+async def contact(db: Database, campaign: Campaign) -> dict[str, object]:
+    """The only contact of the campaign."""
+    async with db.system() as connection:
+        return dict(await connection.fetchrow("select * from contacts where campaign_id = $1", campaign.id))
+
+
+async def attempt_is(db: Database, campaign: Campaign, status: str) -> None:
+    async def so() -> bool:
+        return status in await column(db, "select status from attempts where campaign_id = $1", campaign.id)
+
+    await until(so)

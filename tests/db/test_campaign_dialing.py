@@ -11,24 +11,26 @@ import pytest
 from app.db import Database
 from app.ids import CallId, OrgId, new_id
 from campaigns.attempts import (
-    NoDial,
     Times,
-    block_contact,
-    claim_due,
-    commit_intent,
-    give_back,
-    record_placed,
-    record_refused,
-    record_uncertain,
 )
-from campaigns.campaigns import Campaign, load_progress, pause_campaign
+from campaigns.campaigns import load_progress, pause_campaign
 from campaigns.report import COLUMNS, stream_results
 from campaigns.rules.retries import RetryRule
 from telephony.calls import AtFault, End, EndReason, EndResult, end_call, leave_hint, mark_answered
-from telephony.carriers.base import DialRefused, DialUncertain
-from telephony.toll_gate import TollGateRefused
+from telephony.carriers.base import DialRefused
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
-from tests.db.campaign_world import Webhooks, add_team, column, dialing, finish, running_campaign, until
+from tests.db.campaign_world import (
+    Webhooks,
+    add_team,
+    attempt_is,
+    column,
+    contact,
+    dialing,
+    finish,
+    numbers,
+    running_campaign,
+    until,
+)
 
 
 @pytest.fixture
@@ -36,23 +38,6 @@ async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
     """A ledger carrier for an organization with a team and a number."""
     await add_team(db, org)
     return LedgerCarrier(tmp_path / "ledger.jsonl")
-
-
-def numbers(carrier: LedgerCarrier) -> Counter[str]:
-    return Counter(one.to for one in read_ledger(carrier.path))
-
-
-async def contact(db: Database, campaign: Campaign) -> dict[str, object]:
-    """The only contact of the campaign."""
-    async with db.system() as connection:
-        return dict(await connection.fetchrow("select * from contacts where campaign_id = $1", campaign.id))
-
-
-async def attempt_is(db: Database, campaign: Campaign, status: str) -> None:
-    async def so() -> bool:
-        return status in await column(db, "select status from attempts where campaign_id = $1", campaign.id)
-
-    await until(so)
 
 
 async def test_every_contact_is_dialed_once_and_finished(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
@@ -202,119 +187,6 @@ async def test_a_dial_that_the_carrier_never_takes_is_over_with_its_reason(
     assert await column(db, "select detail from attempts where campaign_id = $1", campaign.id) == ["No such number."]
 
 
-async def test_an_uncertain_dial_that_the_carrier_lists_is_adopted_not_dialed_again(
-    db: Database, org: OrgId, carrier: LedgerCarrier
-) -> None:
-    def lose_the_answer() -> None:
-        raise DialUncertain("The answer was lost.")
-
-    campaign = await running_campaign(db, org, 1)
-    carrier.after_dial = lose_the_answer
-    carrier.statuses["+12025550110"] = "no-answer"
-    async with dialing(db, carrier):
-        await finish(db, campaign)
-    [dialed] = read_ledger(carrier.path)
-    assert (await contact(db, campaign))["disposition"] == "no-answer"
-    assert await column(db, "select carrier_call_id from calls") == [dialed.sid]
-
-
-async def test_an_uncertain_dial_that_the_carrier_does_not_list_is_due_again(
-    db: Database, org: OrgId, carrier: LedgerCarrier
-) -> None:
-    def fail_before() -> None:
-        raise DialUncertain("The answer was lost.")
-
-    campaign = await running_campaign(db, org, 1)
-    carrier.before_dial = fail_before
-    async with dialing(db, carrier):
-        await attempt_is(db, campaign, "uncertain")
-        carrier.before_dial = lambda: None
-        await attempt_is(db, campaign, "released")
-        assert carrier.listed >= 1
-        await finish(db, campaign, Webhooks(db, carrier), hurry=True)
-    assert numbers(carrier) == Counter({"+12025550110": 1})
-    details = await column(db, "select detail from attempts where status = 'released'")
-    assert details == ["the carrier's list shows no such call"]
-
-
-async def test_an_uncertain_dial_stays_so_while_the_carriers_list_cannot_be_read(
-    db: Database, org: OrgId, carrier: LedgerCarrier
-) -> None:
-    def lose_the_answer() -> None:
-        raise DialUncertain("The answer was lost.")
-
-    campaign = await running_campaign(db, org, 1)
-    carrier.after_dial = lose_the_answer
-    carrier.reachable = False
-    async with dialing(db, carrier):
-
-        async def asked_twice() -> bool:
-            return carrier.listed >= 2
-
-        await until(asked_twice)
-        assert await column(db, "select status from attempts") == ["uncertain"]
-        carrier.reachable = True
-        await attempt_is(db, campaign, "placed")
-        await finish(db, campaign, Webhooks(db, carrier))
-    assert numbers(carrier) == Counter({"+12025550110": 1})
-
-
-async def test_the_call_of_one_attempt_is_never_adopted_by_another(
-    db: Database, org: OrgId, carrier: LedgerCarrier
-) -> None:
-    """The same number in two campaigns: one is placed, the other's request never reached the carrier."""
-    first = await running_campaign(db, org, 1)
-    async with dialing(db, carrier):
-        await attempt_is(db, first, "placed")
-
-        def fail_before() -> None:
-            raise DialUncertain("The answer was lost.")
-
-        carrier.before_dial = fail_before
-        second = await running_campaign(db, org, 1)
-        await attempt_is(db, second, "released")
-    assert await column(db, "select carrier_call_id is null from calls order by created_at") == [False, True]
-
-
-async def test_webhooks_alone_settle_an_uncertain_dial(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
-    def lose_the_answer() -> None:
-        raise DialUncertain("The answer was lost.")
-
-    campaign = await running_campaign(db, org, 1)
-    carrier.after_dial = lose_the_answer
-    async with dialing(db, carrier, times=Times(lease=60, request=20, grace=3600)):
-        await attempt_is(db, campaign, "uncertain")
-        await finish(db, campaign, Webhooks(db, carrier))
-    assert (carrier.listed, len(read_ledger(carrier.path))) == (0, 1)
-
-
-async def test_a_placed_call_whose_end_nobody_told_is_asked_about(
-    db: Database, org: OrgId, carrier: LedgerCarrier
-) -> None:
-    campaign = await running_campaign(db, org, 1)
-    async with dialing(db, carrier):
-        await attempt_is(db, campaign, "placed")
-        carrier.statuses["+12025550110"] = "busy"
-        async with db.system() as connection:
-            await connection.execute("update attempts set lease_until = now()")
-        await finish(db, campaign)
-    assert (await contact(db, campaign))["disposition"] == "busy"
-
-
-async def test_a_placed_call_that_the_carrier_lost_ends_as_unknown_and_is_not_dialed_again(
-    db: Database, org: OrgId, carrier: LedgerCarrier
-) -> None:
-    campaign = await running_campaign(db, org, 1, retry=RetryRule.uniform(3, 0.01))
-    async with dialing(db, carrier):
-        await attempt_is(db, campaign, "placed")
-        carrier.path.rename(carrier.path.with_suffix(".kept"))
-        async with db.system() as connection:
-            await connection.execute("update attempts set lease_until = now()")
-        await finish(db, campaign)
-    assert (await contact(db, campaign))["disposition"] == "unknown"
-    assert read_ledger(carrier.path) == []
-
-
 async def test_the_do_not_call_list_is_read_at_the_last_moment(
     db: Database, org: OrgId, carrier: LedgerCarrier
 ) -> None:
@@ -356,56 +228,6 @@ async def test_the_agent_is_told_the_contacts_name_and_columns(
     async with dialing(db, carrier):
         await attempt_is(db, campaign, "placed")
     assert await column(db, "select variables from calls") == [{"name": "Contact 0"}]
-
-
-async def test_a_database_that_goes_away_stops_nothing_for_good(
-    db: Database, org: OrgId, carrier: LedgerCarrier
-) -> None:
-    campaign = await running_campaign(db, org, 12, calls_per_second=20.0)
-    webhooks = Webhooks(db, carrier)
-    async with dialing(db, carrier):
-
-        async def some() -> bool:
-            return len(read_ledger(carrier.path)) >= 3
-
-        await until(some)
-        async with db.system() as connection:
-            await connection.execute(
-                """select pg_terminate_backend(pid) from pg_stat_activity
-                   where datname = current_database() and pid <> pg_backend_pid()"""
-            )
-        await finish(db, campaign, webhooks, hurry=True)
-    assert numbers(carrier) == Counter({f"+12025550{n}": 1 for n in range(110, 122)})
-
-
-async def test_every_write_with_a_stale_fence_changes_nothing(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
-    campaign = await running_campaign(db, org, 1)
-    for status in ("claimed", "dialing", "placed", "uncertain"):
-        async with db.system() as connection:
-            await connection.execute("update contacts set status = 'waiting'")
-            await connection.execute("delete from attempts")
-            await connection.execute("update campaigns set next_dial_at = '-infinity'")
-        [claim] = await claim_due(db, campaign.id, dialer="stale", times=Times())
-        async with db.system() as connection:
-            await connection.execute("update attempts set status = $1, fence = nextval('attempt_fences')", status)
-        before = await column(db, "select to_jsonb(a) || to_jsonb(c) from attempts a join contacts c on true")
-        assert await commit_intent(db, claim) is NoDial.LOST
-        assert not await give_back(db, claim, why="")
-        assert not await record_placed(db, claim, times=Times())
-        assert not await record_uncertain(db, claim, times=Times())
-        assert not await record_refused(db, claim, retryable=True, detail="")
-        assert not await record_refused(db, claim, retryable=False, detail="")
-        assert not await block_contact(db, claim, TollGateRefused("No."))
-        assert await column(db, "select to_jsonb(a) || to_jsonb(c) from attempts a join contacts c on true") == before
-    assert await column(db, "select id from calls") == []
-
-
-async def test_an_intent_after_the_lease_is_not_committed(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
-    campaign = await running_campaign(db, org, 1)
-    [claim] = await claim_due(db, campaign.id, dialer="late", times=Times(lease=0.0))
-    assert await commit_intent(db, claim) is NoDial.LOST
-    assert await column(db, "select id from calls") == []
-    assert await column(db, "select next_dial_at = '-infinity' from campaigns") == [True]
 
 
 async def test_a_hint_that_comes_just_after_the_hang_up_still_counts(
