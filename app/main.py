@@ -20,6 +20,7 @@ from app.db import Database
 from app.live import LiveEvents
 from app.settings import Settings
 from telephony.outbound import build_lines
+from telephony.rescue import watch_calls
 
 _ABOUT = """Phone calls, campaigns and browser sessions, answered by a team of AI agents.
 
@@ -60,6 +61,8 @@ async def open_state(settings: Settings, metrics: Metrics) -> AsyncGenerator[Sta
         parts.push_async_callback(db.close)
         lines = await build_lines(settings, db)
         parts.push_async_callback(lines.close)
+        # Every replica watches: a call whose agent died is rescued by whoever sees it first.
+        lines.keep(watch_calls(lines), name="watch calls")
         live = LiveEvents(settings.database_session_url or settings.database_url)
         await parts.enter_async_context(live.running())
         yield State(settings, db, lines, live, metrics)

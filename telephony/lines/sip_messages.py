@@ -10,7 +10,7 @@ from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.room import RoomConfiguration
 from livekit.protocol.sip import (
     SIPDispatchRule,
-    SIPDispatchRuleIndividual,
+    SIPDispatchRuleCallee,
     SIPDispatchRuleInfo,
     SIPInboundTrunkInfo,
     SIPOutboundTrunkInfo,
@@ -43,7 +43,8 @@ class OutboundTrunk:
 
 @dataclass(frozen=True)
 class DispatchRule:
-    """Every call of these trunks gets a room of its own (`room_prefix` and something random) with an agent in it."""
+    """Every call of these trunks gets a room of its own with an agent in it. It is named after the number dialed
+    (`room_prefix`, the number, something random): the caller's would stand in every log of LiveKit's."""
 
     name: str
     trunk_ids: frozenset[str]
@@ -100,7 +101,7 @@ def read_rule(info: SIPDispatchRuleInfo) -> DispatchRule:
     return DispatchRule(
         name=info.name,
         trunk_ids=frozenset(info.trunk_ids),
-        room_prefix=info.rule.dispatch_rule_individual.room_prefix,
+        room_prefix=info.rule.dispatch_rule_callee.room_prefix,
         agent_name=agents[0].agent_name if agents else "",
         agent_metadata=agents[0].metadata if agents else "",
         id=info.sip_dispatch_rule_id,
@@ -112,6 +113,6 @@ def write_rule(rule: DispatchRule) -> SIPDispatchRuleInfo:
     return SIPDispatchRuleInfo(
         name=rule.name,
         trunk_ids=sorted(rule.trunk_ids),
-        rule=SIPDispatchRule(dispatch_rule_individual=SIPDispatchRuleIndividual(room_prefix=rule.room_prefix)),
+        rule=SIPDispatchRule(dispatch_rule_callee=SIPDispatchRuleCallee(room_prefix=rule.room_prefix, randomize=True)),
         room_config=RoomConfiguration(agents=[agent]),
     )

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import AsyncGenerator
@@ -170,7 +171,7 @@ async def place_sip_call(
     await rtp.open()
     with tempfile.TemporaryDirectory(prefix="trunkline-phone-") as folder:
         trace = Path(folder) / "messages.log"
-        local_port, call_id = await _free_udp_port(source), f"{uuid4().hex}@phone"
+        local_port, call_id = _free_udp_port(source), f"{uuid4().hex}@phone"
         process = await asyncio.create_subprocess_exec(
             *(sipp, f"{host}:{port}", "-sf", str(SCENARIO), "-s", number, "-i", source, "-p", str(local_port)),
             *("-m", "1", "-l", "1", "-nostdin", "-cid_str", call_id, "-timeout", "600s"),
@@ -196,9 +197,8 @@ async def place_sip_call(
             await process.wait()
 
 
-async def _free_udp_port(host: str) -> int:
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=(host, 0))
-    port = int(transport.get_extra_info("sockname")[1])
-    transport.close()
-    return port
+def _free_udp_port(host: str) -> int:
+    """A port for sipp, which cannot be told to choose one and say which."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
