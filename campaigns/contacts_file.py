@@ -14,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import pandas
-
 from app.errors import InvalidInput
 from app.ids import E164
 from telephony.lines.numbers import InvalidNumber, parse_number
@@ -191,6 +189,9 @@ class ContactsFile:
 
     def chunks(self) -> Iterator[Chunk]:
         """The rows, `CHUNK_ROWS` at a time. Blocks: call it off the event loop."""
+        # Only here: it takes a second to load, which every other start of the api and the dialer would pay for.
+        import pandas
+
         width = len(self.columns.names) + 1
         placeholder = self._delimiter * (width - 1) + "\n"
         line = self._lines_read + 1

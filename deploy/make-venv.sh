@@ -22,5 +22,6 @@ if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -m pip --version >/dev/nu
   fi
 fi
 "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
-"$venv/bin/uv" pip sync -q --python "$venv/bin/python" --require-hashes requirements-dev.txt requirements-bootstrap.txt
+# Compiled here once, on all cores, instead of by every process at its first start
+"$venv/bin/uv" pip sync -q --compile-bytecode --python "$venv/bin/python" --require-hashes requirements-dev.txt requirements-bootstrap.txt
 "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps --no-build-isolation -e .

@@ -13,7 +13,7 @@ from typing import Any
 from agents.definition import HANDOFF_PREFIX, TeamDefinition
 from agents.team_file.phrases import InvalidPhrase, captured_names, compile_phrase
 from agents.team_file.templates import broken_holes, names_in
-from agents.tools.catalog import CATALOG, tool_parameters
+from agents.tools.signatures import SIGNATURES
 
 SPOKEN = (
     "farewell",
@@ -91,7 +91,7 @@ def _check_agent(path: str, agent: dict[str, Any], names: list[str]) -> Iterator
     tools = texts(agent, "tools.*", path)
     yield from _unknown(targets, names, "agent")
     yield from _repeated(targets)
-    yield from _unknown(tools, list(CATALOG), "tool")
+    yield from _unknown(tools, list(SIGNATURES), "tool")
     yield from _repeated(tools)
     for where, target in targets:
         if target == agent.get("name"):
@@ -124,9 +124,9 @@ def _check_call(path: str, tool: str, arguments: Any, tools: list[str]) -> Itera
         return
     if tool not in tools:
         yield Fault(f"{path}.tool", f"is not among this agent's tools{_meant(tool, tools)}")
-    if tool not in CATALOG or not isinstance(arguments, dict):
+    if tool not in SIGNATURES or not isinstance(arguments, dict):
         return
-    parameters = tool_parameters(tool)
+    parameters = SIGNATURES[tool]
     for name, value in arguments.items():
         where = f"{path}.arguments.{name}"
         if name not in parameters:

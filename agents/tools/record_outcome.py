@@ -1,23 +1,9 @@
 """The tool that notes what a call came to, as a hint for who placed it."""
 
-from enum import StrEnum
-
 from livekit.agents import RunContext, function_tool
 
 from agents.conversation_state import ConversationState
-
-
-class Outcome(StrEnum):
-    """What an agent may say a call came to; campaigns turn it into the attempt's disposition."""
-
-    CONFIRMED = "confirmed"
-    RESCHEDULE = "reschedule"
-    CALLBACK = "callback"
-    NOT_INTERESTED = "not_interested"
-    WRONG_NUMBER = "wrong_number"
-    DO_NOT_CALL = "do_not_call"
-    VOICEMAIL_LEFT = "voicemail_left"
-    REACHED = "reached"
+from agents.tools.signatures import Outcome
 
 
 @function_tool

@@ -72,9 +72,12 @@ async def check_livekit(url: str) -> str:
     """LiveKit answers plain HTTP at the address of its websockets."""
     if not url:
         return "LIVEKIT_URL is not set"
+    address = url.replace("ws", "http", 1)
+    # Certificate authorities take 30 ms to read, and calls' media run on this loop: only where there is TLS.
+    verify = not address.startswith("http://")
     try:
-        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
-            (await client.get(url.replace("ws", "http", 1))).raise_for_status()
+        async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS, trust_env=False, verify=verify) as client:
+            (await client.get(address)).raise_for_status()
     except httpx.HTTPError:
         return "does not answer"
     return "ok"

@@ -113,9 +113,9 @@ def logs(
     lines: Annotated[int, typer.Option("--lines", "-n", min=0)] = 50,
 ) -> None:
     """The log of one part."""
-    from app.stack.parts import NAMES
     from app.stack.processes.log_files import follow as follow_file
     from app.stack.processes.log_files import log_file, tail
+    from app.stack.processes.names import NAMES
     from app.stack.stack_env import load_given
 
     if name not in (*NAMES, "up", "build"):

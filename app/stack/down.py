@@ -5,7 +5,7 @@ from pathlib import Path
 import psutil
 
 from app.errors import TrunklineError
-from app.stack.parts import POSTGRES, REDIS, STOP_WAVES
+from app.stack.processes.names import POSTGRES, REDIS, STOP_WAVES
 from app.stack.processes.process import stop_leftovers
 from app.stack.processes.state import PartState, Phase, find_process, is_running, read_state, write_state
 

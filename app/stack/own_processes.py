@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 from app.db import Database
 from app.settings import Settings
 from app.stack import store
-from app.stack.parts import API, DIALER, LIVEKIT, POSTGRES, SIMULATOR, WORKER, off_part
+from app.stack.parts import off_part
 from app.stack.processes.checks import Check, answers_http, is_in_touch, until
+from app.stack.processes.names import API, DIALER, LIVEKIT, POSTGRES, SIMULATOR, WORKER
 from app.stack.processes.part import Part
 from app.stack.processes.ports import tcp
 from app.stack.processes.process import Command

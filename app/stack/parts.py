@@ -25,15 +25,10 @@ from app.stack.processes.checks import (
     answers_options,
     answers_ping,
 )
+from app.stack.processes.names import LIVEKIT, POSTGRES, REDIS, SIP
 from app.stack.processes.part import Part, PartOff
 from app.stack.processes.ports import tcp, udp
 from app.stack.processes.process import Command
-
-POSTGRES, REDIS, LIVEKIT, SIP = "postgres", "redis", "livekit", "sip"
-API, WORKER, DIALER, SIMULATOR = "api", "worker", "dialer", "simulator"
-NAMES = (POSTGRES, REDIS, LIVEKIT, SIP, SIMULATOR, API, WORKER, DIALER)
-STOP_WAVES = ((DIALER, WORKER, SIMULATOR), (API, SIP), (LIVEKIT,), (POSTGRES, REDIS))
-"""Who ends when: first who uses, last who is used."""
 
 
 def plan_foundation(

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
+from agents.teams import push_team
 from app.accounts.api_keys import create_api_key
 from app.accounts.organizations import create_organization
 from app.auth.authenticate import authenticate
@@ -153,9 +154,6 @@ async def _teams(db: Database, org_id: OrgId, example: Example, former: dict[str
         source = (EXAMPLE / name).read_text(encoding="utf-8")
         pushed[name] = hashlib.sha256(source.encode()).hexdigest()
         if virgin or former.get(name) != pushed[name]:
-            # Seconds of importing, which only the first start has to wait for.
-            from agents.teams import push_team
-
             await push_team(db, None, org_id, source)
     return pushed
 

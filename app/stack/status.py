@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from app.clock import utc_now
-from app.stack.parts import NAMES
+from app.stack.processes.names import NAMES
 from app.stack.processes.state import PartState, PartStatus, Phase, StackState, find_process, is_running, read_state
 
 _COLORS = {

@@ -2,14 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from livekit.agents import llm
+from livekit.agents.llm.utils import build_legacy_openai_schema, build_strict_openai_schema
 
 from agents.definition import TeamDefinition
 from agents.team_file.parse import parse_team
-from agents.tools.catalog import CATALOG, tool_parameters
-from agents.tools.record_outcome import Outcome
+from agents.tools.catalog import CATALOG
+from agents.tools.signatures import SIGNATURES, Parameter
 from tests.unit.conversations import talk_to
 from tests.unit.sound import Loudspeaker
 
@@ -32,10 +34,25 @@ def test_the_catalog_names_each_tool_by_its_own_name_and_explains_it_to_a_model(
         assert len(tool.info.description or "") > 80
 
 
-def test_parameters_are_read_off_the_tools_themselves() -> None:
-    assert tool_parameters("record_outcome")["outcome"].choices == tuple(Outcome)
-    assert tool_parameters("look_up")["topic"].required
-    assert not tool_parameters("end_call")["farewell"].required
+def test_the_signatures_are_those_of_the_tools_themselves() -> None:
+    assert set(SIGNATURES) == set(CATALOG)
+    for name, tool in CATALOG.items():
+        schema = build_legacy_openai_schema(tool)["function"]["parameters"]
+        required = schema.get("required", [])
+        assert SIGNATURES[name] == {
+            argument: Parameter(argument in required, choices_of(spec, schema))
+            for argument, spec in schema["properties"].items()
+        }
+
+
+def choices_of(spec: dict[str, Any], schema: dict[str, Any]) -> tuple[str, ...]:
+    """The values that a JSON schema allows for one argument; empty where any text goes."""
+    for part in [spec, *spec.get("allOf", []), *spec.get("anyOf", [])]:
+        if reference := part.get("$ref"):
+            part = schema["$defs"][reference.rsplit("/", 1)[1]]
+        if "enum" in part:
+            return tuple(part["enum"])
+    return ()
 
 
 async def test_end_call_hangs_up_once_after_the_goodbye_and_says_nothing_more() -> None:
@@ -171,8 +188,6 @@ async def test_a_rescuer_apologizes_instead_of_greeting_and_knows_what_was_said(
 
 @pytest.mark.parametrize("tool", ["end_call", "look_up", "record_outcome", "save_details"])
 async def test_every_tool_is_offered_to_a_model_that_wants_strict_schemas(tool: str) -> None:
-    from livekit.agents.llm.utils import build_strict_openai_schema
-
     schema = build_strict_openai_schema(CATALOG[tool])["function"]
     assert schema["strict"] is True
     assert schema["parameters"]["additionalProperties"] is False
