@@ -23,8 +23,10 @@ ANSWER_AFTER_SECONDS = 0.3
 """Silence before the answer, where the turn detector hears an end."""
 WAIT_AT_MOST_SECONDS = 1.2
 """The same where it hears that more is to come."""
-BARGE_IN_SECONDS = 0.12
-"""Speech that makes the agent fall silent."""
+SPEECH_SECONDS = 0.03
+BARGE_IN_SECONDS = 0.06
+"""Speech that counts as such, and speech that makes the agent fall silent: one and two windows of the VAD. LiveKit's
+and LiveKit SIP's buffers take some 0.3 s of the 0.4 s within which a caller expects silence."""
 FALSE_BARGE_IN_SECONDS = 1.5
 """Nothing was said after all (a cough, a door): the agent goes on after this silence."""
 
@@ -52,7 +54,7 @@ def warm_turn_models() -> None:
 
 def build_vad() -> inference.VAD:
     return inference.VAD(
-        min_speech_duration=0.05,
+        min_speech_duration=SPEECH_SECONDS,
         min_silence_duration=MIN_SILENCE_SECONDS,
         prefix_padding_duration=0.3,
         executor=Inline(),
