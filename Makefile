@@ -57,5 +57,5 @@ lock: $(STAMP) ## Resolve the dependencies anew and lock them by hash
 
 .PHONY: clean
 clean: ## Stop the stack and remove its data and the virtual environment
-	@[ ! -x $(BIN)/trunkline ] || $(BIN)/trunkline down
+	@[ ! -x $(BIN)/trunkline ] || $(BIN)/trunkline down --purge --yes
 	@rm -rf .trunkline $(VENV)

@@ -54,7 +54,7 @@ def running_stack() -> Iterator[BenchStack]:
         if started.returncode != 0:
             raise SystemExit(started.stdout + started.stderr)
         status = json.loads(_trunkline("status", "--json").stdout)
-        pids = {part["name"]: part["pid"] for part in status["parts"] if part.get("pid")}
+        pids = {name: part["pid"] for name, part in status["parts"].items() if part["pid"]}
         yield BenchStack(json.loads((HOME / "demo.json").read_text()), pids)
     finally:
-        _trunkline("down")
+        _trunkline("down", "--purge", "--yes")

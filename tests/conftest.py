@@ -38,9 +38,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=20)
-        shutil.rmtree(postgres.data)
-        if postgres.data.parent != home:
-            postgres.data.parent.rmdir()
+        shutil.rmtree(postgres.outside or postgres.data)
 
 
 async def _prepare_template(url: str) -> None:

@@ -80,12 +80,31 @@ def show_addresses(home: Path) -> None:
 
 
 @stack.command()
-def down() -> None:
+def down(
+    purge: Annotated[bool, typer.Option("--purge", help="Then remove all that it has made, data included.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Without asking.")] = False,
+) -> None:
     """End everything that `up` started in this folder."""
     from app.stack.down import stop_stack
     from app.stack.stack_env import load_given
 
-    out.print(stop_stack(load_given().home))
+    home = load_given().home
+    if purge and not yes:
+        confirm_purge(home)
+    out.print(stop_stack(home))
+    if purge:
+        from app.stack.purge import purge as purge_home
+
+        purge_home(home)
+        out.print("Removed what it had made.")
+
+
+def confirm_purge(home: Path) -> None:
+    from app.stack.purge import find_remains
+
+    for path in find_remains(home):
+        out.print(f"  {path}", markup=False, soft_wrap=True)
+    typer.confirm("Remove all of this, with every call and recording in it?", abort=True)
 
 
 @stack.command()

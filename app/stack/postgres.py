@@ -32,12 +32,16 @@ class PostgresFailed(TrunklineError):
 
 @dataclass(frozen=True)
 class EmbeddedPostgres:
-    """How to run one: `argv` in the foreground, as `account` (None: as ourselves); `url` reaches it."""
+    """How to run one: `argv` in the foreground, as `account` (None: as ourselves); `url` reaches it.
+
+    `outside`: the folder outside the home folder that holds the data and is this home's own; None where all is inside.
+    """
 
     argv: list[str]
     account: str | None
     url: str
     data: Path
+    outside: Path | None
 
 
 def prepare_postgres(home: Path, port: int, *, durable: bool = True) -> EmbeddedPostgres:
@@ -61,7 +65,14 @@ def prepare_postgres(home: Path, port: int, *, durable: bool = True) -> Embedded
         options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     for name, value in options.items():
         argv += ["-c", f"{name}={value}"]
-    return EmbeddedPostgres(argv, account, f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres", data)
+    url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
+    outside = folder_outside(home)
+    return EmbeddedPostgres(argv, account, url, data, outside if data.parent == outside else None)
+
+
+def folder_outside(home: Path) -> Path:
+    """Where the data of this home folder lies if the account of the server cannot reach the home; it may not exist."""
+    return SHARED / hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:16]
 
 
 async def wait_until_ready(url: str, *, timeout_seconds: float = 30) -> None:
@@ -134,7 +145,7 @@ def _data_for(account: str, home: Path) -> Path:
     if near.exists() or _can_reach(account, home):
         data = near
     else:
-        data = SHARED / hashlib.sha256(str(home).encode()).hexdigest()[:16] / "postgres"
+        data = folder_outside(home) / "postgres"
         if data.exists() and not (home / "postgres.password").exists():
             _set_aside(data)
     data.parent.mkdir(mode=0o755, parents=True, exist_ok=True)

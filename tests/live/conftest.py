@@ -31,9 +31,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         assert started.returncode == 0, started.stdout + started.stderr
         yield Stack(home, environment, json.loads((home / "demo.json").read_text()))
     finally:
-        subprocess.run([sys.executable, "-m", "app.cli", "down"], cwd=REPOSITORY, env=environment, timeout=60)
+        down = [sys.executable, "-m", "app.cli", "down"]
+        subprocess.run(down, cwd=REPOSITORY, env=environment, timeout=60)
         if logs := os.environ.get("TRUNKLINE_KEEP_LOGS"):
             shutil.copytree(home / "logs", logs, dirs_exist_ok=True)
+        subprocess.run([*down, "--purge", "--yes"], cwd=REPOSITORY, env=environment, timeout=60, check=True)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from app.stack.postgres import folder_outside
 from app.stack.processes.names import NAMES
 from tests.live.harness import REPOSITORY, free_port_block
 
@@ -68,7 +69,15 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnStack]:
         assert started.returncode == 0, started.stdout + started.stderr
         yield own
     finally:
-        own.run("down")
+        own.run("down", "--purge", "--yes")
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[OwnStack]:
+    """A stack that does not come up."""
+    other = make_stack(tmp_path)
+    yield other
+    other.run("down", "--purge", "--yes")
 
 
 def eventually(condition: Callable[[], bool], what: str, seconds: float) -> None:
@@ -198,25 +207,37 @@ def test_down_leaves_no_process_behind(own: OwnStack) -> None:
     assert own.run("down").stdout.strip() == "Not running."
 
 
-def test_a_busy_port_is_one_line_with_its_holder_and_nothing_is_left(tmp_path: Path) -> None:
-    own = make_stack(tmp_path)
+def test_purge_asks_and_then_leaves_nothing_that_it_made(own: OwnStack) -> None:
+    outside = folder_outside(own.home)
+    theirs = own.home / "notes.txt"
+    theirs.write_text("not ours")
+    assert own.run("down", "--purge").returncode == 1
+    assert (own.home / "stack.env").exists()
+    assert own.run("down", "--purge", "--yes").returncode == 0
+    assert list(own.home.iterdir()) == [theirs]
+    assert not outside.exists()
+    theirs.unlink()
+    assert own.run("down", "--purge", "--yes").returncode == 0
+    assert not own.home.exists()
+
+
+def test_a_busy_port_is_one_line_with_its_holder_and_nothing_is_left(other: OwnStack) -> None:
     with socket.socket() as holder:
-        holder.bind(("127.0.0.1", own.port_base + 4))
+        holder.bind(("127.0.0.1", other.port_base + 4))
         holder.listen()
-        refused = own.run("up", "--detach")
+        refused = other.run("up", "--detach")
     assert refused.returncode == 1
-    assert f"livekit needs port tcp {own.port_base + 4}" in refused.stderr
+    assert f"livekit needs port tcp {other.port_base + 4}" in refused.stderr
     assert f"(pid {os.getpid()})" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
-    assert own.pids() == {}
+    assert other.pids() == {}
 
 
-def test_a_database_that_does_not_answer_is_one_line_and_nothing_is_left(tmp_path: Path) -> None:
-    own = make_stack(tmp_path)
-    refused = own.run("up", "--detach", DATABASE_URL=f"postgresql://user:word@127.0.0.1:{own.port_base + 300}/db")
+def test_a_database_that_does_not_answer_is_one_line_and_nothing_is_left(other: OwnStack) -> None:
+    refused = other.run("up", "--detach", DATABASE_URL=f"postgresql://user:word@127.0.0.1:{other.port_base + 300}/db")
     assert refused.returncode == 1
     assert "postgres did not start" in refused.stderr
     assert "DATABASE_URL" in refused.stderr
     assert "word" not in refused.stderr
-    assert own.pids() == {}
-    assert own.run("status").returncode == 3
+    assert other.pids() == {}
+    assert other.run("status").returncode == 3
