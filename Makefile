@@ -51,9 +51,9 @@ bench: setup ## Measure calls: answer, first audio, reply, cost per call (one ru
 	@$(BIN)/python -m bench.calls
 
 .PHONY: lock
-lock: $(STAMP) ## Resolve the dependencies anew and lock them by hash
-	@$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate -q --upgrade pyproject.toml -o requirements.txt
-	@$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate -q pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+lock: $(STAMP) ## Lock what pyproject.toml names by hash; what is locked keeps its version unless UPGRADE=1
+	@$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate -q $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.txt
+	@$(BIN)/uv pip compile --universal --generate-hashes --no-header --no-annotate -q $(if $(UPGRADE),--upgrade) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
 
 .PHONY: clean
 clean: ## Stop the stack and remove its data and the virtual environment

@@ -17,6 +17,7 @@ from app.api.wire.metrics import Metrics
 from app.api.wire.problems import document_problems, install_problems
 from app.api.wire.requests import BodyLimit, RequestFrame
 from app.db import Database
+from app.docs_page import serve_docs
 from app.live import LiveEvents
 from app.settings import Settings
 from telephony.outbound import build_lines
@@ -40,13 +41,21 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.trunkline = state
             yield
 
-    app = FastAPI(title="Trunkline", version=version("trunkline"), description=_ABOUT, lifespan=lifespan)
+    app = FastAPI(
+        title="Trunkline",
+        version=version("trunkline"),
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     # The last one added is the outermost.
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestFrame, metrics=metrics)
     install_problems(app)
     for module in (health, routes, records, campaigns, teams, numbers, api_keys, events, webhooks, media):
         app.include_router(module.router)
+    serve_docs(app, "/docs")
     document_problems(app)
     return app
 

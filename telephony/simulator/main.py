@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.docs_page import serve_docs
 from app.errors import TrunklineError, Unavailable
 from app.settings import Settings
 from telephony.simulator import control
@@ -44,7 +45,8 @@ class _Server(uvicorn.Server):
 
 
 def create_simulator(exchange: Exchange) -> FastAPI:
-    app = FastAPI(title="Trunkline's simulated carrier", docs_url="/simulator/docs", redoc_url=None)
+    app = FastAPI(title="Trunkline's simulated carrier", docs_url=None, redoc_url=None)
+    serve_docs(app, "/simulator/docs")
     app.state.exchange = exchange
     app.include_router(calls.router)
     app.include_router(numbers.router)
