@@ -6,6 +6,7 @@ browser; what differs is who opened the call and when it counts as answered.
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import AsyncGenerator
@@ -48,6 +49,9 @@ async def run_worker(settings: Settings) -> None:
     quiet_logs()
     await warm_clients(settings)
     engines = await asyncio.to_thread(load_engines)
+    # What is loaded now stays: without this, every full collection looks through it and stops all calls for 0.14 s.
+    gc.collect()
+    gc.freeze()
     desk = Desk(settings, engines, OpenCalls(settings.worker_max_calls))
     server = build_server(desk)
     running = asyncio.create_task(server.run(), name="agent server")
