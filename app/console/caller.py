@@ -9,8 +9,7 @@ from agents.speech.hibari import SAMPLE_RATE as VOICE_RATE
 from agents.speech.hibari import HibariEngine
 from agents.speech.moonshine import SAMPLE_RATE as EAR_RATE
 from agents.speech.moonshine import MoonshineEngine
-from telephony.media.g711 import SAMPLE_RATE
-from telephony.simulator.phone.rtp import Pcm
+from telephony.media.g711 import SAMPLE_RATE, Samples
 from telephony.simulator.phone.sip_phone import SipCall
 
 
@@ -30,12 +29,12 @@ class Voice:
         self._mouth = HibariEngine(threads=1)
         self._ears = MoonshineEngine(transcribers=1)
 
-    async def speak(self, text: str) -> Pcm:
+    async def speak(self, text: str) -> Samples:
         """`text` as 16-bit PCM, 8 kHz, mono."""
         pieces = [np.frombuffer(pcm, np.int16) async for pcm in self._mouth.say(text)]
         return np.asarray(soxr.resample(np.concatenate(pieces), VOICE_RATE, SAMPLE_RATE), np.int16)
 
-    async def transcribe(self, pcm: Pcm) -> str:
+    async def transcribe(self, pcm: Samples) -> str:
         """The words in 8 kHz audio; pieces between pauses are recognized one by one."""
         words = [await self._ears.recognize(piece) for piece in split_at_pauses(pcm)]
         return " ".join(word for word in words if word)
@@ -45,13 +44,13 @@ class Voice:
         self._ears.close()
 
 
-def split_at_pauses(pcm: Pcm, *, longest_seconds: float = 12.0) -> list[Pcm]:
+def split_at_pauses(pcm: Samples, *, longest_seconds: float = 12.0) -> list[Samples]:
     """Cut 8 kHz audio at its pauses into pieces of 16 kHz that a whole-utterance recognizer takes."""
     wide = np.asarray(soxr.resample(pcm, SAMPLE_RATE, EAR_RATE), np.int16)
     step = EAR_RATE // 50
     frames = wide[: len(wide) // step * step].reshape(-1, step).astype(np.float32)
     loud = np.sqrt(np.mean(frames * frames, axis=1)) > 150 if len(frames) else np.zeros(0, bool)
-    pieces: list[Pcm] = []
+    pieces: list[Samples] = []
     start: int | None = None
     quiet = 0
     for index, is_loud in enumerate(loud):

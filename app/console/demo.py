@@ -23,7 +23,7 @@ from rich.table import Table
 
 from app.console.caller import SpokenCaller, Voice
 from app.settings import Settings
-from telephony.simulator.phone.rtp import Pcm
+from telephony.media.g711 import Samples
 from telephony.simulator.phone.sip_phone import NobodySpoke, PhoneUnavailable, place_sip_call
 
 EXAMPLE = Path("examples/harbor-dental")
@@ -198,7 +198,7 @@ def words(texts: list[str]) -> str:
     return " ".join("".join(c if c.isalpha() else " " for c in " ".join(texts).lower()).split())
 
 
-def read_wav(content: bytes) -> Pcm:
+def read_wav(content: bytes) -> Samples:
     with wave.open(io.BytesIO(content)) as file:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from app.clock import Clock
 from app.logs import get_logger
-from telephony.simulator.audio import mulaw
 from telephony.simulator.audio.line import Line
 from telephony.simulator.audio.voice import Voice
+from telephony.simulator.audio.wav import save_wav
 from telephony.simulator.callee import Callee
 from telephony.simulator.journal import Journal
 from telephony.simulator.persona import Busy, Invalid, NoAnswer, Persona, PicksUp, Rejects
@@ -234,7 +234,7 @@ class Call:
             return
         for name, payload in (("heard", self.line.heard), ("spoken", self.line.spoken)):
             path = self.parts.audio_dir / f"{self.record.sid}-{name}.wav"
-            await asyncio.to_thread(mulaw.save_wav, path, payload)
+            await asyncio.to_thread(save_wav, path, payload)
 
     async def _tell(self) -> None:
         """Send the status callbacks one after the other, in order."""

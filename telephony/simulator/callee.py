@@ -5,9 +5,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from telephony.media.g711 import FRAME_SECONDS
 from telephony.simulator.audio.ear import Stretch, seconds
 from telephony.simulator.audio.line import Line
-from telephony.simulator.audio.mulaw import FRAME_SECONDS
 from telephony.simulator.audio.voice import Voice, beep
 from telephony.simulator.journal import Journal
 from telephony.simulator.persona import Answers, HangsUpEarly, PicksUp, SpokenLine, Voicemail

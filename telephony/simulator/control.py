@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import InvalidInput, NotFound, TrunklineError
-from telephony.simulator.audio import mulaw
 from telephony.simulator.audio.ear import seconds
+from telephony.simulator.audio.wav import write_wav
 from telephony.simulator.exchange import Exchange, Fault, FaultKind, NotOurNumber
 from telephony.simulator.persona import Persona, PicksUp, parse_persona
 from telephony.simulator.record import CallRecord
@@ -122,7 +122,7 @@ async def get_audio(exchange: Local, sid: str, side: str) -> Response:
         raise NotFound("There is heard.wav and spoken.wav.")
     if (call := exchange.live.get(sid)) is not None and record.answered_at is not None:
         payload = call.line.heard if side == "heard" else call.line.spoken
-        return Response(mulaw.write_wav(payload), media_type="audio/wav")
+        return Response(write_wav(payload), media_type="audio/wav")
     if not path.exists():
         raise NotFound("This call was never answered, or its audio was lost in a restart.")
     return Response(path.read_bytes(), media_type="audio/wav")

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from telephony.simulator.audio import mulaw
 from telephony.simulator.audio.line import Line
 from telephony.simulator.audio.stream import MediaStream, StreamOrder
 from telephony.simulator.audio.voice import NothingToSay, Voice
+from telephony.simulator.audio.wav import BadWav, read_wav
 from telephony.simulator.journal import Journal
 from telephony.simulator.twiml import (
     APPLICATION_ERROR,
@@ -93,7 +93,7 @@ class Program:
         document = await self.load(step) if isinstance(step, Answer) else step
         try:
             return await self._verbs(document)
-        except (WebhookFailed, mulaw.BadWav, NothingToSay) as error:
+        except (WebhookFailed, BadWav, NothingToSay) as error:
             document = self._fail(HTTP_RETRIEVAL_FAILURE, error.detail)
             return await self._verbs(document)
 
@@ -104,7 +104,7 @@ class Program:
                     await self._play(await self.voice.speak(text), loop)
                 case Play(url, loop):
                     file = await self.webhooks.fetch_media(self.call_sid, url)
-                    await self._play(await asyncio.to_thread(mulaw.read_wav, file), loop)
+                    await self._play(await asyncio.to_thread(read_wav, file), loop)
                 case Pause(length_seconds):
                     await asyncio.sleep(length_seconds)
                 case ConnectStream():

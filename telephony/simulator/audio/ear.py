@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from telephony.simulator.audio.mulaw import FRAME_SECONDS, loudness
+import numpy as np
+
+from telephony.media.g711 import FRAME_SECONDS, decode_mulaw
 
 VOICE_LOUDNESS = 250.0
 """About -42 dBFS: above a codec's comfort noise, below any speech that a person would hear."""
@@ -12,6 +14,18 @@ GAP_TICKS = 10
 
 CLICK_TICKS = 3
 """Shorter sounds (60 ms) are clicks, not speech."""
+
+_POWER = decode_mulaw(bytes(range(256))).astype(np.float64) ** 2
+
+
+def loudness(frame: bytes) -> float:
+    """Root mean square of mu-law audio, in 16-bit sample units (full scale 32767); 0 where there is none."""
+    return float(np.sqrt(_POWER[np.frombuffer(frame, np.uint8)].mean())) if frame else 0.0
+
+
+def is_voice(frame: bytes) -> bool:
+    """Whether somebody speaks in these 20 ms."""
+    return loudness(frame) >= VOICE_LOUDNESS
 
 
 @dataclass
@@ -30,7 +44,7 @@ class Ear:
         self._stretches: list[Stretch] = []
 
     def feed(self, tick: int, frame: bytes) -> None:
-        if loudness(frame) < VOICE_LOUDNESS:
+        if not is_voice(frame):
             return
         latest = self._stretches[-1] if self._stretches else None
         if latest is None or tick - latest.end >= GAP_TICKS:

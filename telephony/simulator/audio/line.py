@@ -9,10 +9,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from telephony.media.g711 import FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE, SILENCE_CODE, SILENT_FRAME
 from telephony.simulator.audio.ear import Ear
-from telephony.simulator.audio.mulaw import FRAME_BYTES, FRAME_SECONDS, RATE, SILENCE
 
-MAX_BUFFERED_BYTES = 300 * RATE
+MAX_BUFFERED_BYTES = 300 * SAMPLE_RATE
 """Five minutes of audio sent ahead; the rest is dropped, as any carrier's buffer would."""
 
 
@@ -117,7 +117,8 @@ class Line:
 
 def _take_frame(buffer: bytearray) -> bytes:
     if not buffer:
-        return SILENCE
-    frame = bytes(buffer[:FRAME_BYTES])
-    del buffer[:FRAME_BYTES]
-    return frame.ljust(FRAME_BYTES, b"\xff")
+        return SILENT_FRAME
+    # In mu-law, a sample is a byte.
+    frame = bytes(buffer[:FRAME_SAMPLES])
+    del buffer[:FRAME_SAMPLES]
+    return frame.ljust(FRAME_SAMPLES, bytes([SILENCE_CODE]))

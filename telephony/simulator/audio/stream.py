@@ -18,9 +18,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from app.errors import InvalidInput
+from telephony.media.g711 import FRAME_SECONDS
 from telephony.simulator.audio.ear import seconds
 from telephony.simulator.audio.line import Line
-from telephony.simulator.audio.mulaw import FRAME_SECONDS
 from telephony.simulator.journal import Journal
 
 CONNECT_SECONDS = 5.0

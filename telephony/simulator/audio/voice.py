@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InvalidInput
-from telephony.simulator.audio import mulaw
+from telephony.media.g711 import SAMPLE_RATE, encode_mulaw
+from telephony.simulator.audio.wav import read_wav, resample, save_wav
 
 ENGINE = "hibari-0.2.1"
 """Part of every cache key: another engine or voice must not be answered from old files."""
@@ -44,7 +45,7 @@ class Voice:
 
     async def load(self, path: Path) -> bytes:
         """The mu-law of a recorded WAV file. Raises BadWav, OSError."""
-        return await asyncio.to_thread(mulaw.read_wav, path)
+        return await asyncio.to_thread(read_wav, path)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
@@ -52,11 +53,10 @@ class Voice:
     def _fetch(self, text: str, speed: float) -> bytes:
         key = hashlib.sha256(f"{ENGINE}|{speed}|{text}".encode()).hexdigest()[:32]
         path = self._folder / f"{key}.wav"
-        if path.exists():
-            return mulaw.read_wav(path)
-        payload = self._synthesize(text, speed)
-        mulaw.save_wav(path, payload)
-        return payload
+        if not path.exists():
+            save_wav(path, self._synthesize(text, speed))
+        # Also the first time: two codes mean zero, and only one of them comes back from a file.
+        return read_wav(path)
 
     def _synthesize(self, text: str, speed: float) -> bytes:
         if self._engine is None:
@@ -68,7 +68,7 @@ class Voice:
         if not trimmed.size:
             raise NothingToSay("The text has no word that can be spoken.")
         leveled = trimmed * (PEAK / float(np.abs(trimmed).max()))
-        return mulaw.encode(mulaw.resample(leveled, self._engine.sample_rate))
+        return encode_mulaw(resample(leveled, self._engine.sample_rate))
 
 
 def _trim(wave: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,5 +78,5 @@ def _trim(wave: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def beep(hertz: float = 1000.0, length_seconds: float = 0.5) -> bytes:
     """A sine tone as mu-law, the voicemail's beep."""
-    moments = np.arange(int(mulaw.RATE * length_seconds)) / mulaw.RATE
-    return mulaw.encode((np.sin(2 * np.pi * hertz * moments) * 0.5 * 32767).astype(np.int16))
+    moments = np.arange(int(SAMPLE_RATE * length_seconds)) / SAMPLE_RATE
+    return encode_mulaw((np.sin(2 * np.pi * hertz * moments) * 0.5 * 32767).astype(np.int16))

@@ -11,16 +11,20 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
-from telephony.media.g711 import FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE, SILENT_FRAME, decode_mulaw, encode_mulaw
+from telephony.media.g711 import (
+    FRAME_SAMPLES,
+    FRAME_SECONDS,
+    SAMPLE_RATE,
+    SILENT_FRAME,
+    Samples,
+    decode_mulaw,
+    encode_mulaw,
+)
+from telephony.simulator.audio.ear import is_voice
 
-LOUD_RMS = 250.0
-"""A 20 ms frame above this is somebody speaking; line noise and comfort noise stay well below."""
 _PCMU, _TELEPHONE_EVENT = 0, 101
 _DIGITS = "0123456789*#ABCD"
-
-Pcm = NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,7 @@ class Heard:
     at: float
     timestamp: int
     payload: bytes
-    rms: float
-
-    @property
-    def loud(self) -> bool:
-        return self.rms > LOUD_RMS
+    loud: bool
 
 
 @dataclass
@@ -84,12 +84,10 @@ class RtpSocket(asyncio.DatagramProtocol):
         if len(data) < 12 or data[1] & 0x7F != _PCMU:
             return
         payload = data[12 + 4 * (data[0] & 0x0F) :]
-        pcm = decode_mulaw(payload).astype(np.float32)
-        rms = float(np.sqrt(np.mean(pcm * pcm))) if pcm.size else 0.0
         timestamp = int.from_bytes(data[4:8], "big")
-        self.heard.append(Heard(asyncio.get_running_loop().time(), timestamp, payload, rms))
+        self.heard.append(Heard(asyncio.get_running_loop().time(), timestamp, payload, is_voice(payload)))
 
-    def say(self, pcm: Pcm) -> Spoken:
+    def say(self, pcm: Samples) -> Spoken:
         """Queue speech (int16, 8 kHz, mono); `done` is set when its last packet went out."""
         spoken = Spoken()
         padded = np.pad(pcm, (0, -len(pcm) % FRAME_SAMPLES))
@@ -128,8 +126,7 @@ class RtpSocket(asyncio.DatagramProtocol):
             await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _note(self, spoken: Spoken, payload: bytes, now: float) -> None:
-        pcm = decode_mulaw(payload).astype(np.float32)
-        if float(np.sqrt(np.mean(pcm * pcm))) > LOUD_RMS:
+        if is_voice(payload):
             spoken.started_at = spoken.started_at or now
             spoken.ended_at = now + FRAME_SECONDS
         if not self._queue or self._queue[0][2] is not spoken:
@@ -142,7 +139,7 @@ class RtpSocket(asyncio.DatagramProtocol):
         self._transport.sendto(header + payload, self._remote)
 
 
-def heard_pcm(heard: list[Heard]) -> Pcm:
+def heard_pcm(heard: list[Heard]) -> Samples:
     """What arrived as one piece of audio (int16, 8 kHz), each packet where its timestamp says; gaps are silent."""
     if not heard:
         return np.zeros(0, np.int16)

@@ -14,7 +14,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from app.errors import Unavailable
-from telephony.simulator.phone.rtp import Heard, Pcm, RtpSocket, Spoken, heard_pcm
+from telephony.media.g711 import Samples
+from telephony.simulator.phone.rtp import Heard, RtpSocket, Spoken, heard_pcm
 
 SCENARIO = Path(__file__).with_name("caller.xml")
 _STAMP = re.compile(r"^-{5,} (\d{4}-\d\d-\d\d)[T\t ](\d\d:\d\d:\d\d\.\d+)", re.M)
@@ -68,7 +69,7 @@ class SipCall:
         async with asyncio.timeout(timeout_seconds):
             await self._over.wait()
 
-    async def say(self, pcm: Pcm) -> Spoken:
+    async def say(self, pcm: Samples) -> Spoken:
         """Speak (int16, 8 kHz) to the end."""
         spoken = self.rtp.say(pcm)
         await spoken.done.wait()
@@ -89,7 +90,7 @@ class SipCall:
             await asyncio.sleep(0.02)
         raise NobodySpoke(f"no speech within {timeout_seconds} s")
 
-    def heard_between(self, start: float, end: float) -> Pcm:
+    def heard_between(self, start: float, end: float) -> Samples:
         return heard_pcm([packet for packet in self.rtp.heard if start <= packet.at <= end])
 
     def first_loud_after(self, moment: float) -> float | None:

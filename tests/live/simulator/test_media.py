@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from twilio.rest import Client
 
-from telephony.simulator.audio import mulaw
+from telephony.media.g711 import decode_mulaw, encode_mulaw
 from telephony.simulator.audio.voice import Voice
 from telephony.simulator.exchange import Exchange
 from tests.live.simulator.application import Application
@@ -61,8 +61,8 @@ async def test_a_conversation_by_media_stream_is_paced_marked_and_heard_in_full(
     heard_wav = samples_of((await control.get(f"/calls/{sid}/heard.wav")).content)
     spoken_wav = samples_of((await control.get(f"/calls/{sid}/spoken.wav")).content)
     assert len(heard_wav) == len(spoken_wav)
-    assert mulaw.decode(greeting).tobytes() in heard_wav.tobytes()
-    assert mulaw.decode(answer).tobytes() in heard_wav.tobytes()
+    assert decode_mulaw(greeting).tobytes() in heard_wav.tobytes()
+    assert decode_mulaw(answer).tobytes() in heard_wav.tobytes()
     seconds = (media[-1]["media"], media[0]["media"])
     assert int(seconds[0]["timestamp"]) - int(seconds[1]["timestamp"]) == (len(media) - 1) * 20
 
@@ -74,7 +74,7 @@ async def test_clear_stops_the_audio_at_once_and_returns_the_marks_that_waited(
     sid = await dial(twilio, "+12025550198")
     await until(lambda: application.streams and application.streams[0].of("media"))
     stream, line = application.streams[0], exchange.live[sid].line
-    tone = mulaw.encode((np.sin(np.arange(8000 * 10) / 5) * 8000).astype(np.int16))
+    tone = encode_mulaw((np.sin(np.arange(8000 * 10) / 5) * 8000).astype(np.int16))
     await stream.play(tone)
     await stream.send("mark", mark={"name": "end"})
     await until(lambda: line.ear.stretches)
@@ -125,7 +125,7 @@ async def test_a_callee_talks_over_the_greeting_and_presses_keys(
     sid = await dial(twilio, "+12025550199")
     await until(lambda: application.streams and application.streams[0].of("media"))
     stream = application.streams[0]
-    await stream.play(mulaw.encode((np.sin(np.arange(8000 * 10) / 5) * 8000).astype(np.int16)))
+    await stream.play(encode_mulaw((np.sin(np.arange(8000 * 10) / 5) * 8000).astype(np.int16)))
     await until(lambda: len(stream.of("dtmf")) == 2)
     assert [message["dtmf"]["digit"] for message in stream.of("dtmf")] == ["1", "2"]
     callee, line = exchange.live[sid].callee, exchange.live[sid].line
