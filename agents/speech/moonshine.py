@@ -37,7 +37,7 @@ SAMPLE_RATE = 16_000
 LANGUAGE = LanguageCode("en")
 LEAD_IN_WINDOWS = 10
 """Kept from before an utterance (0.32 s): the VAD knows of a word only once it has begun."""
-PARTIAL_EVERY_SECONDS = 1.5
+PARTIAL_EVERY_SECONDS = 3.0
 RECOGNIZE_TIMEOUT_SECONDS = 15.0
 SHORTEST_SAMPLES = SAMPLE_RATE // 2
 """The model fails on less than some tenths of a second."""
