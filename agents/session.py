@@ -19,6 +19,7 @@ from agents.speech.registry import Providers
 from agents.speech.turns import build_turn_handling, build_vad
 from app.logs import get_logger
 from app.settings import Settings
+from app.tasks import Tasks
 from telephony.legs import RoomLeg
 
 log = get_logger(__name__)
@@ -41,7 +42,7 @@ class RunningSession:
     session: Session
     room_io: RoomIO
     providers: Providers
-    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    tasks: Tasks = field(default_factory=lambda: Tasks("a task beside a conversation failed"))
 
     async def wait_until_heard(self) -> None:
         """Until the person's side takes our audio: at that moment LiveKit SIP answers its INVITE."""
@@ -50,21 +51,11 @@ class RunningSession:
 
     def keep(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         """Let `work` go on until the session closes."""
-        task = asyncio.create_task(work, name=name)
-        self.tasks.add(task)
-        task.add_done_callback(self._finish)
-
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("a task beside a conversation failed", task=task.get_name(), exc_info=error)
+        self.tasks.keep(work, name=name)
 
     async def close(self) -> None:
         """End the tasks, then the speech in progress: it is stored as interrupted."""
-        tasks = list(self.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.tasks.close()
         await self.session.aclose()
         await self.room_io.aclose()
         await self.providers.close()
