@@ -8,13 +8,12 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any
 
 from app.db import Database
 from app.logs import get_logger
 from app.settings import Settings
+from app.tasks import Tasks
 from campaigns import attempt_store, recovery_store, store
 from campaigns.attempts import (
     Claim,
@@ -55,22 +54,12 @@ class Dialer:
     times: Times = field(default_factory=Times)
     failpoint: Failpoint = no_failpoint
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    tasks: Tasks = field(default_factory=lambda: Tasks("an attempt failed on our side; it will be recovered"))
+    """A task that failed changed nothing that its lease does not give back."""
 
     @property
     def db(self) -> Database:
         return self.lines.db
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self._finish)
-
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        """A task that failed changed nothing that its lease does not give back."""
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("an attempt failed on our side; it will be recovered", exc_info=error)
 
 
 async def run_dialer(settings: Settings) -> None:
@@ -105,20 +94,8 @@ async def dial(dialer: Dialer) -> None:
                 log.exception("a tick failed; trying again", failures=failures)
             await _pause(dialer, min(POLL_SECONDS * 2**failures, LONGEST_BACK_OFF_SECONDS))
     finally:
-        await _farewell(dialer)
-
-
-async def _farewell(dialer: Dialer) -> None:
-    """Let the tasks finish; what takes too long is cut off, and reconciled later by whoever runs."""
-    try:
-        async with asyncio.timeout(FAREWELL_SECONDS):
-            while dialer.tasks:
-                await asyncio.wait(dialer.tasks)
-    except TimeoutError:
-        cut_off = list(dialer.tasks)
-        for task in cut_off:
-            task.cancel()
-        await asyncio.gather(*cut_off, return_exceptions=True)
+        # What is cut off is reconciled later, by whoever runs.
+        await dialer.tasks.drain(within_seconds=FAREWELL_SECONDS)
 
 
 async def tick(dialer: Dialer) -> None:
@@ -135,7 +112,7 @@ async def tick(dialer: Dialer) -> None:
         claims = await claim_due(dialer.db, campaign_id, dialer=dialer.name, times=dialer.times)
         if claims:
             dialer.failpoint(Point.CLAIMED)
-            dialer.start(place_in_turn(dialer, claims))
+            dialer.tasks.keep(place_in_turn(dialer, claims), name="place in turn")
     async with dialer.db.system() as connection:
         for campaign_id in await store.finish_campaigns(connection):
             log.info("campaign finished", campaign_id=str(campaign_id))
@@ -147,7 +124,7 @@ async def _start_reconciling(dialer: Dialer) -> None:
             connection, dialer=dialer.name, lease_seconds=dialer.times.lease, limit=LOOK_AT_ONCE
         )
     for row in rows:
-        dialer.start(reconcile(dialer.lines, row, dialer.times))
+        dialer.tasks.keep(reconcile(dialer.lines, row, dialer.times), name="reconcile")
 
 
 async def place_in_turn(dialer: Dialer, claims: list[Claim]) -> None:
@@ -155,7 +132,7 @@ async def place_in_turn(dialer: Dialer, claims: list[Claim]) -> None:
     for claim in claims:
         call = await _reach_intent(dialer, claim)
         if call is not None:
-            dialer.start(place(dialer, claim, call))
+            dialer.tasks.keep(place(dialer, claim, call), name=f"place {claim.attempt_id}")
 
 
 async def place(dialer: Dialer, claim: Claim, call: Call) -> None:

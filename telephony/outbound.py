@@ -5,7 +5,6 @@ after it and is never repeated, and ids travel inside it, so that whatever the c
 when its answer is lost.
 """
 
-import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +16,7 @@ from app.errors import Conflict, NotFound, TrunklineError
 from app.ids import E164, AttemptId, CallId, NumberId, OrgId, TeamVersionId, new_id
 from app.logs import get_logger
 from app.settings import Settings
+from app.tasks import Tasks
 from telephony import store
 from telephony.calls import (
     AtFault,
@@ -91,25 +91,15 @@ class Lines:
     switchboard: Switchboard
     carriers: Mapping[CarrierName, Carrier]
     settings: Settings
-    tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    tasks: Tasks = field(default_factory=lambda: Tasks("a task that followed a call failed"))
 
     def keep(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         """Let `work` go on after the caller returned, at most until these lines close."""
-        task = asyncio.create_task(work, name=name)
-        self.tasks.add(task)
-        task.add_done_callback(self._finish)
-
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("a task that followed a call failed", task=task.get_name(), exc_info=error)
+        self.tasks.keep(work, name=name)
 
     async def close(self) -> None:
         """Stop the tasks, then give back every socket."""
-        tasks = list(self.tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.tasks.close()
         for carrier in self.carriers.values():
             await carrier.close()
         await self.switchboard.close()
