@@ -10,8 +10,8 @@ from typing import Any
 from livekit.agents import NOT_GIVEN, Agent, FlushSentinel, ModelSettings, NotGivenOr, llm, tts
 
 from agents.conversation_state import ConversationState
-from agents.definition import AgentDefinition
 from agents.handoff import build_handoffs
+from agents.team.definition import AgentDefinition
 from agents.tools.catalog import build_tools
 
 PHONE_MANNERS = (

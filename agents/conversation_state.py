@@ -9,8 +9,8 @@ from typing import Any
 
 from livekit.agents import Agent
 
-from agents.definition import TeamDefinition
-from agents.team_file.templates import fill
+from agents.team.definition import TeamDefinition
+from agents.team.templates import fill
 
 
 @dataclass

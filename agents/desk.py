@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from agents.ending import Ending
+from agents.course.ending import Ending
 from agents.speech.registry import Engines
 from app.settings import Settings
 

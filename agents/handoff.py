@@ -11,7 +11,7 @@ from livekit.agents import Agent, FunctionTool, RunContext, ToolError, function_
 from livekit.agents.llm import ToolResult
 
 from agents.conversation_state import ConversationState
-from agents.definition import Handoff
+from agents.team.definition import Handoff
 
 AnyTool = FunctionTool[..., Any]
 

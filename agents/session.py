@@ -13,8 +13,8 @@ from livekit.agents.voice.room_io import AudioInputOptions, AudioOutputOptions, 
 from livekit.rtc.participant import PublishDataError
 
 from agents.conversation_state import ConversationState
-from agents.ending import Session
-from agents.recording import Recording
+from agents.course.ending import Session
+from agents.record.recording import Recording
 from agents.speech.registry import Providers
 from agents.speech.turns import build_turn_handling, build_vad
 from app.logs import get_logger
@@ -80,7 +80,7 @@ def build_session(state: ConversationState, providers: Providers) -> Session:
         max_tool_steps=TOOL_STEPS,
         # The telephone network cancels echo; three deaf seconds would cost every early interruption.
         aec_warmup_duration=None,
-        # agents/ending.py asks whoever is silent, and knows about calls not answered yet.
+        # agents/course/ending.py asks whoever is silent, and knows about calls not answered yet.
         user_away_timeout=None,
         # Words said over the hanging up: one recognition long.
         session_close_transcript_timeout=0.5,
@@ -100,7 +100,7 @@ def build_room_options(settings: Settings) -> RoomOptions:
         # A telephone shows no captions, and keeping them in step with the speech blocks the event loop.
         text_output=False,
         text_input=False,
-        # What it means that somebody left is decided in agents/ending.py.
+        # What it means that somebody left is decided in agents/course/ending.py.
         close_on_disconnect=False,
     )
 

@@ -14,16 +14,16 @@ from contextlib import asynccontextmanager
 
 from livekit.agents import AgentServer, AssignmentTimeoutError, AutoSubscribe, JobContext, JobExecutorType, JobRequest
 
-from agents import wrap_up
-from agents.company import Company, keep_company
+from agents.course import wrap_up
+from agents.course.company import Company, keep_company
+from agents.course.ending import Ending, watch_person, watch_room
+from agents.course.opening import NobodyCame, Opened, open_call, prepare_agents
+from agents.course.person import find_person, has_answered
 from agents.desk import Desk, OpenCalls
-from agents.ending import Ending, watch_person, watch_room
-from agents.opening import NobodyCame, Opened, open_call, prepare_agents
-from agents.person import find_person, has_answered
-from agents.recording import Recording
+from agents.record.recording import Recording
+from agents.record.transcript import Transcript
 from agents.session import build_noise_cancellation, seat_session, start_session
 from agents.speech.registry import Providers, check_providers, load_engines
-from agents.transcript import Transcript
 from app.db import Database
 from app.logs import get_logger
 from app.settings import Settings

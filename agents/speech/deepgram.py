@@ -5,7 +5,7 @@ from typing import Any
 from livekit.agents import stt, tts
 from livekit.plugins import deepgram
 
-from agents.definition import Voice
+from agents.team.definition import Voice
 
 VOICE = "aura-2-andromeda-en"
 SLOWEST, FASTEST = 0.7, 1.5

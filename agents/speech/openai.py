@@ -5,7 +5,7 @@ from typing import Any
 from livekit.agents import NOT_GIVEN, NotGivenOr, llm, stt, tts
 from livekit.plugins import openai
 
-from agents.definition import Voice
+from agents.team.definition import Voice
 
 VOICE = "ash"
 NO_KEY = "none"

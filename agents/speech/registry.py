@@ -10,12 +10,12 @@ from typing import Any, Protocol, TypeVar
 
 from livekit.agents import inference, llm, stt, tts
 
-from agents.definition import AgentDefinition, TeamDefinition, Voice
 from agents.speech import deepgram, openai
 from agents.speech.hibari import HibariEngine, HibariTTS
 from agents.speech.moonshine import MoonshineEngine, MoonshineSTT
 from agents.speech.scripted import ScriptedModel
 from agents.speech.turns import warm_turn_models
+from agents.team.definition import AgentDefinition, TeamDefinition, Voice
 from app.errors import Unavailable
 from app.settings import Provider, Settings
 

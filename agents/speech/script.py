@@ -10,9 +10,9 @@ from typing import Any
 
 from livekit.agents import llm
 
-from agents.definition import HANDOFF_PREFIX, AgentDefinition, Rule, TeamDefinition
-from agents.team_file.phrases import match_any, split_words
-from agents.team_file.templates import fill, read_result, uses_result
+from agents.team.definition import HANDOFF_PREFIX, AgentDefinition, Rule, TeamDefinition
+from agents.team.phrases import match_any, split_words
+from agents.team.templates import fill, read_result, uses_result
 
 MAX_JOINED_TURNS = 3
 

@@ -12,8 +12,8 @@ from typing import Any
 from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, NOT_GIVEN, APIConnectOptions, NotGivenOr, llm
 
 from agents.conversation_state import known_values
-from agents.definition import AgentDefinition, TeamDefinition
 from agents.speech.script import Reply, Script
+from agents.team.definition import AgentDefinition, TeamDefinition
 
 
 class ScriptedModel(llm.LLM[Any]):

@@ -7,8 +7,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, status
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agents import teams
-from agents.teams import Team, TeamVersion
+from agents.team import teams
+from agents.team.teams import Team, TeamVersion
 from app.api.dependencies import Parts, require
 from app.api.wire.pages import Page
 from app.api.wire.problems import problem_responses

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from twilio.base.exceptions import TwilioException
 from twilio.rest import Client
 
-from agents.teams import push_team
+from agents.team.teams import push_team
 from app.accounts.api_keys import create_api_key
 from app.accounts.organizations import create_organization
 from app.auth.authenticate import authenticate

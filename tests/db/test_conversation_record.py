@@ -18,9 +18,9 @@ from livekit.agents import (
 )
 from livekit.rtc import EventEmitter
 
-from agents import transcript_store
-from agents.recording import PERSON, SAMPLE_RATE, Piece, Recording
-from agents.transcript import Transcript, write_chat_context
+from agents.record import transcript_store
+from agents.record.recording import PERSON, SAMPLE_RATE, Piece, Recording
+from agents.record.transcript import Transcript, write_chat_context
 from app.db import Database
 from app.ids import E164, OrgId
 from telephony.calls import Call

@@ -8,9 +8,7 @@ from app.stack.migrate import apply_migrations, read_migrations
 async def test_a_second_run_applies_nothing_and_the_history_is_the_supabase_clis(database_url: str) -> None:
     assert await apply_migrations(database_url) == []
     connection = await asyncpg.connect(database_url)
-    rows = await connection.fetch(
-        "select version, name from supabase_migrations.schema_migrations order by version"
-    )
+    rows = await connection.fetch("select version, name from supabase_migrations.schema_migrations order by version")
     await connection.close()
     assert [(row["version"], row["name"]) for row in rows] == [(m.version, m.name) for m in read_migrations()]
 

@@ -8,8 +8,8 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from agents.team_file.parse import InvalidTeam
-from agents.teams import TeamNotFound, find_published, list_teams, load_team_version, push_team
+from agents.team.parse import InvalidTeam
+from agents.team.teams import TeamNotFound, find_published, list_teams, load_team_version, push_team
 from app.db import Database
 from app.ids import OrgId, TeamVersionId, new_id
 

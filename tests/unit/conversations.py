@@ -11,8 +11,8 @@ from livekit.agents.voice.run_result import RunResult
 
 from agents.conversation import TeamAgent, build_agents
 from agents.conversation_state import ConversationState
-from agents.definition import TeamDefinition
 from agents.speech.scripted import ScriptedModel
+from agents.team.definition import TeamDefinition
 from tests.unit.sound import Loudspeaker, SilentVoice
 
 

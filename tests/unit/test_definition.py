@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agents.definition import load_definition
-from agents.team_file.parse import InvalidTeam, parse_team, read_team
-from agents.team_file.templates import fill
+from agents.team.definition import load_definition
+from agents.team.parse import InvalidTeam, parse_team, read_team
+from agents.team.templates import fill
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "harbor-dental"
 

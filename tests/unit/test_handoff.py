@@ -9,7 +9,7 @@ from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, APIConnectOptions, llm
 
 from agents.speech.script import Reply, ToolCall
 from agents.speech.scripted import ScriptedModel, ScriptedStream
-from agents.team_file.parse import parse_team
+from agents.team.parse import parse_team
 from tests.unit.conversations import talk_to, wait_until
 from tests.unit.sound import Loudspeaker
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from livekit.agents import llm
 
-from agents.definition import TeamDefinition
 from agents.speech.script import Exchange, find_rule
 from agents.speech.scripted import ScriptedModel
-from agents.team_file.parse import parse_team
-from agents.team_file.phrases import InvalidPhrase, compile_phrase, match_any, split_words
+from agents.team.definition import TeamDefinition
+from agents.team.parse import parse_team
+from agents.team.phrases import InvalidPhrase, compile_phrase, match_any, split_words
 from agents.tools.catalog import CATALOG
 from app.console.caller import Voice
 from telephony.media.g711 import decode_mulaw, encode_mulaw

@@ -10,7 +10,6 @@ from aiohttp import web
 from livekit.agents import llm, stt, tts
 from livekit.plugins import deepgram, openai
 
-from agents.definition import TeamDefinition, Voice
 from agents.speech.hibari import HibariTTS
 from agents.speech.moonshine import MoonshineSTT
 from agents.speech.registry import (
@@ -21,7 +20,8 @@ from agents.speech.registry import (
 )
 from agents.speech.scripted import ScriptedModel
 from agents.speech.turns import build_vad
-from agents.team_file.parse import parse_team
+from agents.team.definition import TeamDefinition, Voice
+from agents.team.parse import parse_team
 from app.settings import Settings
 
 TEAM = """

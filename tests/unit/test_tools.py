@@ -8,8 +8,8 @@ import pytest
 from livekit.agents import llm
 from livekit.agents.llm.utils import build_legacy_openai_schema, build_strict_openai_schema
 
-from agents.definition import TeamDefinition
-from agents.team_file.parse import parse_team
+from agents.team.definition import TeamDefinition
+from agents.team.parse import parse_team
 from agents.tools.catalog import CATALOG
 from agents.tools.signatures import SIGNATURES, Parameter
 from tests.unit.conversations import talk_to

@@ -9,13 +9,13 @@ from livekit import rtc
 from livekit.agents import APIConnectionError, ErrorEvent, llm, stt, tts
 from livekit.rtc import EventEmitter
 
-from agents import apologies, ending
-from agents.apologies import BROKEN, GIVING_UP, Apologies
 from agents.conversation_state import ConversationState
-from agents.definition import TeamDefinition
+from agents.course import apologies, ending
+from agents.course.apologies import BROKEN, GIVING_UP, Apologies
+from agents.course.ending import STILL_THERE, Ending, Patience
 from agents.desk import OpenCalls
-from agents.ending import STILL_THERE, Ending, Patience
-from agents.team_file.parse import parse_team
+from agents.team.definition import TeamDefinition
+from agents.team.parse import parse_team
 from telephony.calls import End, EndReason, EndResult
 
 TEAM = """

@@ -1,7 +1,7 @@
 """A team from its YAML file, with every fault named at once.
 
 The file is read in two steps: YAML into plain values (safe tags only; repeated keys, deep nesting and anchors that
-multiply are refused), then values into a TeamDefinition. Shape and meaning (agents/team_file/checks.py) are both looked
+multiply are refused), then values into a TeamDefinition. Shape and meaning (agents/team/checks.py) are both looked
 at before anything is reported, so that an author mends a file once, not once a fault.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from agents.definition import TeamDefinition
-from agents.team_file.checks import Fault, check_meaning, check_reach
+from agents.team.checks import Fault, check_meaning, check_reach
+from agents.team.definition import TeamDefinition
 from app.errors import InvalidInput
 
 MAX_CHARACTERS = 256 * 1024

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from agents.definition import HANDOFF_PREFIX, TeamDefinition
-from agents.team_file.phrases import InvalidPhrase, captured_names, compile_phrase
-from agents.team_file.templates import broken_holes, names_in
+from agents.team.definition import HANDOFF_PREFIX, TeamDefinition
+from agents.team.phrases import InvalidPhrase, captured_names, compile_phrase
+from agents.team.templates import broken_holes, names_in
 from agents.tools.signatures import SIGNATURES
 
 SPOKEN = (

@@ -7,7 +7,7 @@ from livekit import rtc
 from livekit.agents import AgentSession
 
 from agents.conversation_state import ConversationState
-from agents.person import read_participant
+from agents.course.person import read_participant
 from app.logs import get_logger
 from telephony.calls import End, EndReason, EndResult
 from telephony.legs import RoomLeg

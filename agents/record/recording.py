@@ -24,7 +24,7 @@ from livekit import rtc
 from livekit.agents.voice.io import AudioInput, AudioOutput, AudioOutputCapabilities
 from numpy.typing import NDArray
 
-from agents import transcript_store
+from agents.record import transcript_store
 from app.db import Database, DatabaseUnavailable
 from app.ids import new_id
 from app.logs import get_logger

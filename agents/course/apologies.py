@@ -11,7 +11,7 @@ from livekit import rtc
 from livekit.agents import CloseEvent, CloseReason, ErrorEvent, llm, stt, tts
 
 from agents.conversation_state import ConversationState
-from agents.ending import Ending, Session
+from agents.course.ending import Ending, Session
 from agents.speech.hibari import SAMPLE_RATE, HibariEngine
 from app.logs import get_logger
 from telephony.calls import AtFault, End, EndReason, EndResult

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from agents import store
-from agents.definition import TeamDefinition, load_definition
-from agents.team_file.checks import Fault
-from agents.team_file.parse import read_team
+from agents.team import store
+from agents.team.checks import Fault
+from agents.team.definition import TeamDefinition, load_definition
+from agents.team.parse import read_team
 from app.db import Connection, Database, Row
 from app.errors import NotFound
 from app.ids import OrgId, TeamId, TeamVersionId, new_id

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from livekit import rtc
 
-from agents.apologies import Apologies
 from agents.conversation_state import ConversationState
+from agents.course.apologies import Apologies
+from agents.course.ending import Ending, Patience, limit_duration
 from agents.desk import Desk
-from agents.ending import Ending, Patience, limit_duration
 from agents.session import RunningSession
 from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from livekit import rtc
 from livekit.agents import NOT_GIVEN, ChatContext, NotGivenOr
 
-from agents import transcript_store
 from agents.conversation import build_agents
 from agents.conversation_state import ConversationState
-from agents.definition import TeamDefinition
-from agents.ending import Ending
-from agents.person import find_person
+from agents.course.ending import Ending
+from agents.course.person import find_person
+from agents.record import transcript_store
+from agents.record.transcript import Transcript, write_chat_context
 from agents.speech.registry import Providers
-from agents.teams import load_team_version
-from agents.transcript import Transcript, write_chat_context
+from agents.team.definition import TeamDefinition
+from agents.team.teams import load_team_version
 from app.db import Database
 from app.errors import NotFound
 from telephony.calls import Call, DispatchMetadata, End, EndReason, EndResult, leave_hint, load_call

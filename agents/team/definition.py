@@ -1,6 +1,6 @@
 """What a team is: its agents, what they say, what they may do, and to whom they hand over.
 
-Only the shape lives here. `agents/team_file/parse.py` reads it from YAML and checks what crosses from one part to
+Only the shape lives here. `agents/team/parse.py` reads it from YAML and checks what crosses from one part to
 another (does the agent exist to which this one hands off?); docs/teams.md explains every field to its author.
 """
 
@@ -15,7 +15,7 @@ LongText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1,
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 """An agent, a variable or a fact: small letters, digits and underscores, as a function's name would be."""
 Phrase = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-"""What is listened for; `agents/team_file/phrases.py` says how it is read."""
+"""What is listened for; `agents/team/phrases.py` says how it is read."""
 
 HANDOFF_PREFIX = "hand_off_to_"
 

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from agents.ending import Cause
-from agents.recording import Recording
+from agents.course.ending import Cause
+from agents.record.recording import Recording
+from agents.record.transcript import Transcript
 from agents.session import RunningSession
-from agents.transcript import Transcript
 from app.db import Database
 from app.errors import TrunklineError
 from app.logs import get_logger

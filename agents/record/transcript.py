@@ -22,7 +22,7 @@ from livekit.agents import (
     FunctionToolsExecutedEvent,
 )
 
-from agents import transcript_store
+from agents.record import transcript_store
 from app.db import Connection, Database, DatabaseUnavailable, Row
 from app.ids import CallId, OrgId, new_id
 from app.logs import get_logger
