@@ -1,10 +1,12 @@
-"""`trunkline campaign run FILE --team T`: a contacts file, dialed to the end before one's eyes; `pause`, `resume`.
+"""`trunkline campaign run FILE --team T`: a contacts file, dialed to the end before one's eyes; `pause`, `resume`,
+`results`.
 
 Everything goes through the REST API: the campaign runs in the dialer, and goes on when this command ends.
 """
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +18,16 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from app.console.campaign_view import Rate, describe_progress, show_import, show_outcomes, show_progress
-from app.console.client import ApiRefused, ApiUnreachable, ask, describe_problem, open_client
+from app.console.campaign_results import check_writable, copy_results, save_results
+from app.console.campaign_view import (
+    Rate,
+    describe_progress,
+    show_import,
+    show_outcomes,
+    show_progress,
+    waits_for_dialer,
+)
+from app.console.client import ApiUnreachable, ask, open_client
 from app.errors import TrunklineError
 from app.settings import Settings
 
@@ -90,6 +100,23 @@ def resume(campaign_id: str) -> None:
     _change(campaign_id, "start")
 
 
+@campaign.command("results")
+def results(
+    campaign_id: str,
+    out: Annotated[Path | None, typer.Option("--out", help="Default: stdout.")] = None,
+) -> None:
+    """What came of every attempt so far, as CSV."""
+
+    async def fetch() -> None:
+        async with open_client(Settings.load()) as client:
+            if out is None:
+                await copy_results(client, campaign_id, sys.stdout.buffer)
+            else:
+                await save_results(client, campaign_id, out)
+
+    asyncio.run(fetch())
+
+
 def _change(campaign_id: str, verb: str) -> None:
     async def change() -> Any:
         async with open_client(Settings.load()) as client:
@@ -106,6 +133,7 @@ class Display:
         self._live = Live(console=console) if console.is_terminal else None
         self._told: Mapping[str, Any] = {}
         self._told_at = -PLAIN_LINE_SECONDS
+        self._warned = False
 
     def __enter__(self) -> Self:
         if self._live:
@@ -117,6 +145,9 @@ class Display:
             self._live.stop()
 
     def show(self, progress: Mapping[str, Any], seconds: float) -> None:
+        if not self._warned and waits_for_dialer(progress, seconds=seconds):
+            self._console.print("Nothing dialed yet: is the dialer running? trunkline status", soft_wrap=True)
+            self._warned = True
         if self._live:
             rate = self._rate.note(seconds, progress["attempts"]["dialed"])
             self._live.update(show_progress(self._name, progress, seconds=seconds, rate=rate))
@@ -137,8 +168,10 @@ class CampaignRun:
     async def run(self) -> dict[str, Any]:
         """The summary: `{campaign_id, status, import, contacts, dispositions, results, seconds}`.
 
-        Raises NobodyToCall, ApiRefused, ApiUnreachable. Interrupted, it says how to pause and goes away.
+        Raises ResultsUnwritable, NobodyToCall, ApiRefused, ApiUnreachable. Interrupted, it says how to pause and goes.
         """
+        # Before anyone is called: the calls cannot be made again because a folder is missing.
+        check_writable(self._order.results)
         async with open_client(self._settings) as client:
             made = await self._create(client)
             self._console.print(show_import(made["import"]))
@@ -154,7 +187,7 @@ class CampaignRun:
                     soft_wrap=True,
                 )
                 raise
-            await self._save_results(client, made["id"])
+            await save_results(client, made["id"], self._order.results)
         return self._sum_up(made, progress)
 
     async def _create(self, client: httpx.AsyncClient) -> dict[str, Any]:
@@ -190,19 +223,6 @@ class CampaignRun:
                 if time.monotonic() - gone_since > PATIENCE_SECONDS:
                     raise
                 await asyncio.sleep(POLL_SECONDS)
-
-    async def _save_results(self, client: httpx.AsyncClient, campaign_id: str) -> None:
-        """Raises ApiUnreachable, ApiRefused."""
-        try:
-            async with client.stream("GET", f"/campaigns/{campaign_id}/results") as answer:
-                if not answer.is_success:
-                    body = await answer.aread()
-                    raise ApiRefused(describe_problem(answer.status_code, body.decode(errors="replace")))
-                with self._order.results.open("wb") as file:
-                    async for part in answer.aiter_bytes():
-                        file.write(part)
-        except httpx.TransportError as error:
-            raise ApiUnreachable("The api went away while it sent the results; they are still there.") from error
 
     def _sum_up(self, made: dict[str, Any], progress: dict[str, Any]) -> dict[str, Any]:
         seconds = time.monotonic() - self._started

@@ -13,6 +13,8 @@ from rich.text import Text
 RATE_WINDOW_SECONDS = 10.0
 BAR_WIDTH = 32
 MOST_FAULTS_SHOWN = 10
+IDLE_SECONDS = 10.0
+"""A dialer claims what is due within a second or two; after this long it is probably not there."""
 
 
 @dataclass
@@ -78,6 +80,12 @@ def describe_progress(progress: Mapping[str, Any], *, seconds: float) -> str:
         f"{seconds:6.0f} s  {contacts['waiting']} waiting, {contacts['in_flight']} in flight, "
         f"{contacts['finished']} finished" + (f": {outcomes}" if outcomes else "")
     )
+
+
+def waits_for_dialer(progress: Mapping[str, Any], *, seconds: float) -> bool:
+    """Whether a running campaign has waited so long for its first dial that nobody seems to dial."""
+    untouched = progress["attempts"]["dialed"] == 0 and progress["contacts"]["in_flight"] == 0
+    return progress["status"] == "running" and untouched and seconds >= IDLE_SECONDS
 
 
 def _bar(count: int, total: int) -> ProgressBar:

@@ -13,8 +13,11 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from app.auth.principal import Role
+from app.console import campaign_view
 from app.console.campaign import CampaignRun, NobodyToCall, Order
-from app.console.client import ApiRefused
+from app.console.campaign_results import ResultsUnwritable, copy_results
+from app.console.client import ApiRefused, open_client
+from app.ids import new_id
 from app.settings import Settings
 from tests.conftest import free_port
 from tests.db.api_world import Api, api_settings, open_api
@@ -32,11 +35,13 @@ class Desk:
     folder: Path
     shown: io.StringIO
 
-    def order(self, text: str | bytes, *, terminal: bool = False, **options: object) -> CampaignRun:
+    def order(
+        self, text: str | bytes, *, terminal: bool = False, results: Path | None = None, **options: object
+    ) -> CampaignRun:
         file = self.folder / "contacts.csv"
         file.write_bytes(text.encode() if isinstance(text, str) else text)
         wished = {"calls_per_second": 50, "max_attempts": 1} | options
-        order = Order(file, "reception", "Recall", self.folder / "results.csv", wished)
+        order = Order(file, "reception", "Recall", results or self.folder / "results.csv", wished)
         return CampaignRun(self.settings, order, Console(file=self.shown, force_terminal=terminal, width=100))
 
     async def tell_ends(self) -> None:
@@ -124,3 +129,42 @@ async def test_a_file_of_only_bad_rows_is_told_row_by_row_and_not_started(desk: 
     assert "line 4" in desk.shown.getvalue()
     assert await column(desk.api.db, "select status from campaigns") == ["draft"]
     assert read_ledger(desk.carrier.path) == []
+
+
+async def test_a_results_file_that_cannot_be_written_stops_the_command_before_anything_is_made(desk: Desk) -> None:
+    run = desk.order("phone\n+12025550110\n", results=desk.folder / "missing" / "results.csv")
+    with pytest.raises(ResultsUnwritable, match="No such file or directory"):
+        await run.run()
+    assert await column(desk.api.db, "select id from campaigns") == []
+
+
+async def test_without_a_dialer_it_asks_whether_one_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(campaign_view, "IDLE_SECONDS", 0.5)
+    running = asyncio.create_task(desk.order("phone\n+12025550110\n").run())
+
+    async def warned() -> bool:
+        return "is the dialer running? trunkline status" in desk.shown.getvalue()
+
+    await until(warned)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_the_results_can_be_fetched_at_any_time(desk: Desk) -> None:
+    running = asyncio.create_task(desk.order("phone\n+12025550110\n").run())
+
+    async def watched() -> bool:
+        return "waiting" in desk.shown.getvalue()
+
+    await until(watched)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    [campaign_id] = await column(desk.api.db, "select id::text from campaigns")
+    fetched = io.BytesIO()
+    async with open_client(desk.settings) as client:
+        await copy_results(client, campaign_id, fetched)
+        with pytest.raises(ApiRefused, match="no such campaign"):
+            await copy_results(client, str(new_id()), fetched)
+    assert fetched.getvalue().startswith(b"line,phone,name,")
