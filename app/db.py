@@ -25,9 +25,22 @@ else:
 
 Row = asyncpg.Record
 
+_LOSSES = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.DatabaseDroppedError,
+    asyncpg.IdleSessionTimeoutError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
+    asyncpg.TooManyConnectionsError,
+)
+"""With each of these the server says goodbye, or does not even say hello."""
+
 
 class DatabaseUnavailable(Unavailable):
-    """Postgres does not answer, or every connection is in use for too long."""
+    """Postgres does not answer, went away in the middle, or every connection is in use for too long."""
 
     code = "database_unavailable"
 
@@ -94,16 +107,37 @@ class Database:
 
     @asynccontextmanager
     async def _acquire(self) -> AsyncGenerator[Connection]:
+        """A connection for the block. Raises DatabaseUnavailable, also where it is lost in the middle of the block;
+        what a lost connection was about to commit may be committed or not."""
         try:
             connection = await self._pool.acquire(timeout=10)
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.CannotConnectNowError,
-        ) as error:
+        except (OSError, asyncpg.InterfaceError, *_LOSSES) as error:
             raise DatabaseUnavailable("Postgres does not answer; try again in a moment.") from error
         try:
             yield connection
+        except (TimeoutError, *_LOSSES) as error:
+            raise DatabaseUnavailable("The database went away; try again in a moment.") from error
+        except (OSError, asyncpg.InterfaceError) as error:
+            # Both also come from mistakes: only a connection that is gone makes them its loss.
+            if not is_gone(connection):
+                raise
+            raise DatabaseUnavailable("The database went away; try again in a moment.") from error
         finally:
+            await self._release(connection)
+
+    async def _release(self, connection: "PoolConnectionProxy[asyncpg.Record]") -> None:
+        """Give it back. The transaction is over by now: a connection that is lost here takes nothing with it."""
+        try:
             await self._pool.release(connection)
+        except (OSError, asyncpg.InterfaceError, *_LOSSES):
+            if not is_gone(connection):
+                raise
+
+
+def is_gone(connection: Connection) -> bool:
+    """Whether this connection of a pool was closed, by whomever."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool takes a connection that closed away from who holds it, and then not even this may be asked.
+        return True
