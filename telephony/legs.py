@@ -10,8 +10,11 @@ from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
 from app.db import Database
 from app.ids import CallId
+from app.logs import get_logger
 from telephony import store
 from telephony.calls import Call, EventKind, read_call, record_event
+
+log = get_logger(__name__)
 
 BEAT_SECONDS = 1.5
 """How often an agent's job says that it lives (`beat_agent`)."""
@@ -111,12 +114,16 @@ async def beat_agent(db: Database, call_id: CallId | UUID, *, identity: str) -> 
         if await store.beat_leg(connection, call_id, identity):
             return True
         row = await store.select_call(connection, call_id)
-        if row is None or row["ended_at"] or await store.has_leg(connection, call_id, identity):
-            return False
-    call = read_call(row)
-    await join_leg(db, call, kind=LegKind.AGENT, identity=identity)
-    async with db.system() as connection:
-        return await store.beat_leg(connection, call_id, identity)
+        given_up = await store.was_given_up(connection, call_id, identity)
+    if row is not None and not row["ended_at"] and not given_up:
+        # LiveKit's webhook may have recorded the leg since we looked; then it is there to be beaten.
+        await join_leg(db, read_call(row), kind=LegKind.AGENT, identity=identity, unless_left=True)
+        async with db.system() as connection:
+            if await store.beat_leg(connection, call_id, identity):
+                return True
+    over = row is None or row["ended_at"] is not None
+    log.info("an agent's heart stops", call_id=str(call_id), agent=identity, call_over=over, given_up=given_up)
+    return False
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,7 @@ class SilentAgent:
 
 
 async def find_silent_agents(db: Database, *, silent_for: timedelta) -> list[SilentAgent]:
-    """The agents of open calls that beat once, and then not for so long."""
+    """The agents of open calls whose last beat, or arrival where none followed, is so long ago."""
     async with db.system() as connection:
         rows = await store.select_silent_agents(connection, silent_for)
     return [SilentAgent(read_call(row), row["identity"], float(row["silent_seconds"])) for row in rows]

@@ -232,14 +232,27 @@ async def has_leg(connection: Connection, call_id: UUID, identity: str) -> bool:
     )
 
 
+async def was_given_up(connection: Connection, call_id: UUID, identity: str) -> bool:
+    """Whether this identity was in the call, left, and did not come back."""
+    return bool(
+        await connection.fetchval(
+            "select coalesce(bool_and(left_at is not null), false) from legs where call_id = $1 and identity = $2",
+            call_id,
+            identity,
+        )
+    )
+
+
 async def select_silent_agents(connection: Connection, silent_for: timedelta) -> Sequence[Row]:
-    """Open calls with an agent leg that beat once and then not for `silent_for`: its `identity`, `silent_seconds`."""
+    """Open calls with an agent leg without a sign of life for `silent_for`: its `identity`, `silent_seconds`. Joining
+    is one, too: an agent may be killed before its first beat."""
     return await connection.fetch(
         """
-        select c.*, l.identity, extract(epoch from now() - l.seen_at) as silent_seconds
+        select c.*, l.identity, extract(epoch from now() - coalesce(l.seen_at, l.joined_at)) as silent_seconds
         from calls c join legs l on l.call_id = c.id
-        where c.ended_at is null and l.kind = 'agent' and l.left_at is null and l.seen_at < now() - $1::interval
-        order by l.seen_at
+        where c.ended_at is null and l.kind = 'agent' and l.left_at is null
+          and coalesce(l.seen_at, l.joined_at) < now() - $1::interval
+        order by coalesce(l.seen_at, l.joined_at)
         """,
         silent_for,
     )

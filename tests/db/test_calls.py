@@ -1,10 +1,11 @@
 """A call's row: opened once, changed by compare-and-set, ended once, whoever says so and however often."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
-from app.db import Database
+from app.db import Connection, Database
 from app.ids import E164, OrgId
 from telephony import store
 from telephony.calls import (
@@ -142,6 +143,26 @@ async def test_an_agent_beats_until_it_is_given_up_or_the_call_is_over(db: Datab
     assert await beat_agent(db, call.id, identity="agent-2")
     await end_call(db, call.id, HUNG_UP)
     assert not await beat_agent(db, call.id, identity="agent-2")
+
+
+async def test_an_agent_goes_on_when_livekits_news_of_its_arrival_comes_between_its_own_two_looks(
+    db: Database, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat_leg, beats = store.beat_leg, 0
+
+    async def beat_then_let_the_webhook_in(connection: Connection, call_id: UUID, identity: str) -> bool:
+        nonlocal beats
+        beats += 1
+        alive = await beat_leg(connection, call_id, identity)
+        if beats == 1:
+            assert not alive
+            assert await join_leg(db, call, kind=LegKind.AGENT, identity=identity, unless_left=True)
+        return alive
+
+    monkeypatch.setattr(store, "beat_leg", beat_then_let_the_webhook_in)
+    assert await beat_agent(db, call.id, identity="agent-1")
+    assert beats == 2
+    assert (await kinds(db, call)).count("leg.joined") == 1
 
 
 async def test_a_call_that_does_not_exist_is_not_found(db: Database, org: OrgId) -> None:

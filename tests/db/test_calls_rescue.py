@@ -101,6 +101,19 @@ async def test_an_agent_whose_heart_stops_is_replaced_and_its_ghost_removed(
     assert len(switchboard.dispatched) == 1, "LiveKit's late word about the same loss changes nothing"
 
 
+async def test_an_agent_that_was_killed_before_its_first_beat_is_replaced(
+    lines: Lines, call: Call, switchboard: FakeSwitchboard
+) -> None:
+    async with lines.db.system() as connection:
+        await connection.execute("update legs set seen_at = null")
+    await rescue_silent(lines)
+    assert switchboard.dispatched == [], "it has just arrived"
+    await backdate(lines, rescue.SILENT_AFTER_SECONDS + 1)
+    await rescue_silent(lines)
+    await settled(lines)
+    assert len(switchboard.dispatched) == 1
+
+
 async def test_without_a_replacement_the_caller_is_hung_up_on(
     lines: Lines, call: Call, switchboard: FakeSwitchboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
