@@ -12,7 +12,9 @@ import sys
 import time
 import wave
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from app.clock import utc_now
 from app.console.caller import SpokenCaller, Voice
 from app.settings import Settings
 from telephony.media.g711 import Samples
 from telephony.simulator.phone.sip_phone import NobodySpoke, PhoneUnavailable, place_sip_call
 
 EXAMPLE = Path("examples/harbor-dental")
+GREETING = "Thank you for calling Harbor Dental. This is Rosa. How can I help you?"
+SIP_CALLER, CARRIER_CALLER = "+12025550190", "+12025550191"
 CARRIER_LINES = ("What are your opening hours?", "I would like to book an appointment.", "Goodbye.")
-CARRIER_CALLER = {"kind": "answers", "lines": [{"say": line} for line in CARRIER_LINES], "hangs_up": True}
+CARRIER_PERSONA = {"kind": "answers", "lines": [{"say": line} for line in CARRIER_LINES], "hangs_up": True}
 
 
 @dataclass
@@ -40,6 +45,7 @@ class Demo:
     console: Console
     api: httpx.AsyncClient
     home: Path
+    began: datetime = field(default_factory=utc_now)
     checks: list[tuple[str, bool, str]] = field(default_factory=list[tuple[str, bool, str]])
 
     def check(self, what: str, happened: bool, evidence: str) -> None:
@@ -69,25 +75,31 @@ async def _show(settings: Settings, info: dict[str, Any], console: Console) -> l
     headers = {"Authorization": f"Bearer {info['api_key']}"}
     async with httpx.AsyncClient(base_url=info["api_url"], headers=headers, timeout=30) as api:
         demo = Demo(info, voice, console, api, settings.home)
-        acts: list[tuple[str, Callable[[Demo], Awaitable[None]]]] = [
-            ("an inbound SIP call", call_by_sip),
-            ("an inbound call through the carrier", call_by_carrier),
-            ("a campaign of every persona", dial_campaign),
-        ]
-        for title, act in acts:
-            console.rule(f"[bold]Trunkline: {title}")
-            try:
-                await act(demo)
-            except (NobodySpoke, TimeoutError, ConnectionError, PhoneUnavailable, httpx.HTTPError) as error:
-                demo.check(title, False, f"{type(error).__name__}: {error}")
+        # Two callers at the same time; what the second one sees is shown when the first has hung up.
+        aside = io.StringIO()
+        second = replace(demo, console=Console(file=aside, width=console.width, force_terminal=console.is_terminal))
+        carrier_call = asyncio.create_task(_play(second, "an inbound call through the carrier", call_by_carrier))
+        await _play(demo, "an inbound SIP call", call_by_sip)
+        await carrier_call
+        console.file.write(aside.getvalue())
+        await _play(demo, "a campaign of every persona", dial_campaign)
     voice.close()
     return demo.checks
+
+
+async def _play(demo: Demo, title: str, act: Callable[[Demo], Awaitable[None]]) -> None:
+    demo.console.rule(f"[bold]Trunkline: {title}")
+    try:
+        await act(demo)
+    except (NobodySpoke, TimeoutError, ConnectionError, PhoneUnavailable, httpx.HTTPError) as error:
+        demo.check(title, False, f"{type(error).__name__}: {error}")
 
 
 async def call_by_sip(demo: Demo) -> None:
     """sipp calls our number, asks, is handed to another agent, and says goodbye."""
     info, out = demo.info, demo.console
-    async with place_sip_call(info["sip_host"], info["sip_port"], info["sip_number"]) as call:
+    number = info["sip_number"]
+    async with place_sip_call(info["sip_host"], info["sip_port"], number, caller=SIP_CALLER) as call:
         caller = SpokenCaller(call, demo.voice)
         greeting = await caller.hear_greeting()
         out.print(f"  [cyan]agent [/] {greeting.heard}")
@@ -103,19 +115,21 @@ async def call_by_sip(demo: Demo) -> None:
         assert call.invited_at is not None
         demo.check("SIP call answered", True, f"INVITE → 200 OK in {call.answered_at - call.invited_at:.2f} s")
     said = words([exchange.heard for exchange in caller.exchanges])
-    demo.check("greeting heard", "harbor dental" in said, f"{greeting.wait_seconds:.2f} s after the answer")
+    demo.check(
+        "greeting heard", sounds_like(GREETING, greeting.heard), f"{greeting.wait_seconds:.2f} s after the answer"
+    )
     demo.check(
         "right answer heard", "monday to friday" in said, f"{caller.exchanges[1].wait_seconds:.2f} s after asking"
     )
     demo.check("billing answered", "billing" in words([caller.exchanges[2].heard]), "after the handoff")
-    record = await newest_call(demo, "sip")
+    record = await find_record(demo, SIP_CALLER)
     await check_record(demo, record, handoff="billing")
 
 
 async def call_by_carrier(demo: Demo) -> None:
     """The simulated carrier calls our other number over a media stream; what its caller heard is transcribed."""
     simulator = demo.info["simulator_url"]
-    body = {"from": "+12025550191", "to": demo.info["carrier_number"], "persona": CARRIER_CALLER}
+    body = {"from": CARRIER_CALLER, "to": demo.info["carrier_number"], "persona": CARRIER_PERSONA}
     async with httpx.AsyncClient(base_url=simulator, timeout=30) as client:
         placed = (await client.post("/simulator/calls", json=body)).raise_for_status().json()
         async with asyncio.timeout(90):
@@ -129,19 +143,21 @@ async def call_by_carrier(demo: Demo) -> None:
     demo.console.print(f"  [dim]the caller said[/]  {' / '.join(CARRIER_LINES)}")
     demo.console.print(f"  [dim]the caller heard[/] {transcript}")
     said = words([transcript])
-    demo.check("carrier call answered", "harbor dental" in said, "the greeting is in the audio that came back")
+    first = " ".join(said.split()[: len(GREETING.split())])
+    demo.check("greeting heard over the stream", sounds_like(GREETING, first), "in the audio that came back")
     demo.check("right answer heard over the stream", "monday to friday" in said, "transcribed")
-    record = await newest_call(demo, "twilio")
+    record = await find_record(demo, CARRIER_CALLER)
     await check_record(demo, record, handoff="scheduling")
 
 
-async def newest_call(demo: Demo, carrier: str) -> dict[str, Any]:
-    """The latest inbound call of that carrier, once it has ended."""
+async def find_record(demo: Demo, caller: str) -> dict[str, Any]:
+    """The call of this run from that number, once it has ended."""
     async with asyncio.timeout(15):
         while True:
             page = (await demo.api.get("/api/v1/calls", params={"direction": "inbound"})).raise_for_status().json()
             for call in page["data"]:
-                if call["carrier"] == carrier and call["ended_at"]:
+                begun = datetime.fromisoformat(call["created_at"])
+                if call["from_number"] == caller and call["ended_at"] and begun >= demo.began:
                     return call
             await asyncio.sleep(0.3)
 
@@ -196,6 +212,11 @@ async def dial_campaign(demo: Demo) -> None:
 def words(texts: list[str]) -> str:
     """Lower case, letters only: what a recognizer's spelling leaves comparable."""
     return " ".join("".join(c if c.isalpha() else " " for c in " ".join(texts).lower()).split())
+
+
+def sounds_like(said: str, heard: str) -> bool:
+    """Whether a tiny recognizer, over a telephone, may have made `heard` of what was `said`."""
+    return SequenceMatcher(None, words([said]).split(), words([heard]).split()).ratio() >= 0.7
 
 
 def read_wav(content: bytes) -> Samples:

@@ -8,11 +8,9 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.console.demo import words
 from app.settings import Settings
 
 Result = TypeVar("Result")
@@ -79,8 +77,3 @@ async def wait_for(
             return result
         await asyncio.sleep(0.1)
     raise AssertionError(f"{what} did not come true within {timeout_seconds} s")
-
-
-def is_like(said: str, heard: str) -> bool:
-    """Whether a tiny recognizer, over a telephone, may have made `heard` of what was `said`."""
-    return SequenceMatcher(None, words([said]).split(), words([heard]).split()).ratio() >= 0.7

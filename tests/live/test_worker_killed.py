@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from app.console.caller import SpokenCaller, Voice
-from app.console.demo import words
+from app.console.demo import sounds_like, words
 from telephony.simulator.phone.sip_phone import place_sip_call
-from tests.live.harness import Stack, is_like, wait_for
+from tests.live.harness import Stack, wait_for
 
 pytestmark = pytest.mark.live
 
@@ -39,7 +39,7 @@ async def test_the_caller_hears_an_apology_within_15_seconds_and_the_call_goes_o
         reply = await call.hear_reply(killed_at + 0.3, timeout_seconds=15)
         assert reply.started_at - killed_at <= 15
         apology = await voice.transcribe(call.heard_between(reply.started_at - 0.1, reply.ended_at + 0.1))
-        assert is_like("Sorry, I lost you for a moment. Could you say that again, please?", apology), apology
+        assert sounds_like("Sorry, I lost you for a moment. Could you say that again, please?", apology), apology
         again = await caller.ask("I have a question about my bill.")
         assert "billing" in words([again.heard])
 
