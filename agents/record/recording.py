@@ -117,7 +117,7 @@ class Timeline:
 class Recording:
     """Records one call. Owns the file and the task that writes it: `finish` it.
 
-    A full disk or a broken file ends the recording, never the call.
+    What ends it early (a full disk, a database that is away) never ends the call; from then on it keeps no audio.
     """
 
     def __init__(self, db: Database, call: Call, folder: Path) -> None:
@@ -129,11 +129,11 @@ class Recording:
         self._folder = folder
         self._pieces: list[Piece] = []
         self._closing = asyncio.Event()
-        self._failed = False
+        self.is_over = False
         self._task = asyncio.create_task(self._record(), name="recording")
 
     def add(self, piece: Piece) -> None:
-        if not self._failed:
+        if not self.is_over:
             self._pieces.append(piece)
 
     def record_input(self, source: AudioInput) -> AudioInput:
@@ -154,10 +154,13 @@ class Recording:
     async def _record(self) -> None:
         try:
             await self._write()
-        except (OSError, DatabaseUnavailable) as error:
-            self._failed = True
+        # The outermost loop of this task: whatever it was, it is told and the call goes on.
+        except Exception as error:
+            expected = isinstance(error, OSError | DatabaseUnavailable)
+            log.error("recording stopped", call_id=str(self._call.id), error=str(error), exc_info=not expected)
+        finally:
+            self.is_over = True
             self._pieces.clear()
-            log.error("recording stopped", call_id=str(self._call.id), error=str(error))
 
     async def _write(self) -> None:
         started_at = time.time()

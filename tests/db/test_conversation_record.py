@@ -205,3 +205,31 @@ async def test_a_full_disk_ends_the_recording_and_not_the_call(db: Database, cal
     await recording.finish()
     recording.add(Piece(PERSON, 1.0, SAMPLE_RATE, np.zeros(10, np.int16)))
     assert await events(db, call, "recording.ready") == []
+
+
+@pytest.mark.parametrize("refused_at", ["start", "end"])
+async def test_a_recording_that_postgres_refuses_keeps_no_audio_in_memory(
+    db: Database, call: Call, tmp_path: Path, refused_at: str
+) -> None:
+    """A fault that has no name of ours: there is no such table."""
+    begun = Recording(db, call, tmp_path) if refused_at == "end" else None
+    if begun:
+        await until(lambda: count_recordings(db, call))
+    async with db.system() as connection:
+        await connection.execute("alter table recordings rename to recordings_elsewhere")
+    recording = begun or Recording(db, call, tmp_path)
+    if begun:
+        await recording.finish()
+    await until(lambda: has_ended(recording))
+    recording.add(Piece(PERSON, time.time(), SAMPLE_RATE, np.zeros(10, np.int16)))
+    assert recording._pieces == []
+    await recording.finish()
+
+
+async def count_recordings(db: Database, call: Call) -> int:
+    async with db.system() as connection:
+        return await connection.fetchval("select count(*) from recordings where call_id = $1", call.id)
+
+
+async def has_ended(recording: Recording) -> bool:
+    return recording.is_over
