@@ -7,49 +7,42 @@ Either way whoever closes the agent's leg row replaces it: once a loss, however 
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
+from app.errors import Unavailable
 from app.logs import get_logger
 from telephony import store
 from telephony.calls import (
     AtFault,
     Call,
     CallStatus,
-    DispatchMetadata,
     End,
     EndReason,
     EndResult,
-    EventKind,
     end_call,
     find_call_by_room,
-    load_call,
     read_call,
-    record_event,
 )
 from telephony.carriers.base import CarrierName
 from telephony.inbound import UnknownNumber, answer_inbound, read_sip_arrival
 from telephony.legs import CALLER_KINDS, LegKind, RoomLeg, find_silent_agents, join_leg, leave_leg
 from telephony.outbound import Lines, hang_up
+from telephony.replacement import REPLACEMENT_SECONDS, WORKER_LOST, has_agent, replace_agent
 from telephony.sip_progress import end_of_sip_leg
-from telephony.switchboard import EventName, LiveKitEvent, SwitchboardError
+from telephony.switchboard import EventName, LiveKitEvent
 
 log = get_logger(__name__)
 
-MOST_RESCUES = 2
-REPLACEMENT_SECONDS = 8.0
-"""How long the caller may wait for the replacement of a lost agent, from when we know of the loss."""
-LONGEST_SILENCE_SECONDS = 12.5
-"""And from the lost one's last sign of life; hanging up comes after it, and 15 s is the promise."""
 SILENT_AFTER_SECONDS = 6.0
 """An agent without a heartbeat for so long is lost. Three beats: a busy machine delays one, hardly three."""
-POLL_SECONDS = 0.5
 WATCH_SECONDS = 1.0
 SWEEP_EVERY = 15
 """Every so many rounds of the watch, look for calls whose end nobody told us."""
 QUIET_SECONDS = 60.0
 UNANSWERED_SECONDS = 600.0
 
-WORKER_LOST = End(EndResult.FAILED, EndReason.WORKER_LOST, AtFault.US)
 LOST = End(EndResult.INDETERMINATE, EndReason.LOST, AtFault.US)
 
 
@@ -85,7 +78,7 @@ async def on_leg_left(lines: Lines, call: Call, leg: RoomLeg, kind: LegKind) -> 
     if kind in CALLER_KINDS:
         await hang_up(lines, call, end_of_leg(call, leg, kind))
     elif kind is LegKind.AGENT and left:
-        await replace_agent(lines, call, leg.identity)
+        replace_agent(lines, call, leg.identity)
 
 
 def end_of_leg(call: Call, leg: RoomLeg, kind: LegKind) -> End:
@@ -104,70 +97,9 @@ async def record_unanswered(lines: Lines, room_name: str, leg: RoomLeg) -> None:
     try:
         call = await answer_inbound(lines.db, arrival)
     except UnknownNumber:
-        log.info("a call to an unknown number was refused", room=room_name)
+        log.info("a call to an unknown number was refused", pii={"room": room_name})
         return
     await end_call(lines.db, call.id, end_of_sip_leg(call, leg))
-
-
-async def replace_agent(lines: Lines, call: Call, lost: str, *, silent_seconds: float = 0.0) -> None:
-    """Send another agent for the `lost` one, if the person is still there; hang up if that was tried often enough.
-
-    Call it only after closing the lost agent's leg row, which makes it happen once a loss.
-    """
-    legs = await lines.switchboard.list_legs(call.room_name)
-    if not any(leg.kind in CALLER_KINDS for leg in legs) or has_agent(legs, lost):
-        return
-    async with lines.db.system() as connection:
-        row = await store.claim_rescue(connection, call.id, rescues_seen=call.rescues, most=MOST_RESCUES)
-        if row is not None:
-            data = {"lost": lost, "rescues": row["rescues"]}
-            await record_event(connection, call.org_id, call.id, EventKind.CALL_RESCUED, data)
-    if row is None:
-        await give_up(lines, call)
-        return
-    log.warning("an agent was lost, sending another", call_id=str(call.id), lost=lost)
-    patience = min(REPLACEMENT_SECONDS, LONGEST_SILENCE_SECONDS - silent_seconds)
-    lines.keep(bring_replacement(lines, call, lost, seconds=patience), name=f"rescue {call.id}")
-
-
-async def give_up(lines: Lines, call: Call) -> None:
-    """Hang up on a call that lost its agents too often, unless another process just rescued it."""
-    now = await load_call(lines.db, call.id)
-    if now.end is None and now.rescues >= MOST_RESCUES and now.rescues == call.rescues:
-        await hang_up(lines, now, WORKER_LOST)
-
-
-async def bring_replacement(lines: Lines, call: Call, lost: str, *, seconds: float) -> None:
-    """Get another agent into the room within so many seconds, or hang up rather than leave the caller in silence."""
-    give_up_at = asyncio.get_running_loop().time() + seconds
-    dispatch_id = ""
-    while asyncio.get_running_loop().time() < give_up_at:
-        try:
-            if not dispatch_id:
-                # What LiveKit still keeps of the lost one must not count as an agent, nor come back beside the new one.
-                await lines.switchboard.remove_leg(call.room_name, lost)
-            if has_agent(await lines.switchboard.list_legs(call.room_name), lost):
-                return
-            dispatch_id = await dispatch_again(lines, call, dispatch_id)
-        except SwitchboardError as error:
-            log.warning("LiveKit failed while replacing an agent", livekit_code=error.livekit_code)
-        await asyncio.sleep(POLL_SECONDS)
-        if (await load_call(lines.db, call.id)).end is not None:
-            return
-    await hang_up(lines, call, WORKER_LOST)
-
-
-async def dispatch_again(lines: Lines, call: Call, dispatch_id: str) -> str:
-    """Ask for an agent, until a worker took the job: the killed one may be on its way up again."""
-    if dispatch_id:
-        if await lines.switchboard.was_taken(call.room_name, dispatch_id):
-            return dispatch_id
-        await lines.switchboard.cancel_dispatch(call.room_name, dispatch_id)
-    return await lines.switchboard.dispatch_agent(call.room_name, DispatchMetadata(call_id=call.id, rescue=True))
-
-
-def has_agent(legs: list[RoomLeg], lost: str = "") -> bool:
-    return any(leg.kind is LegKind.AGENT and leg.active and leg.identity != lost for leg in legs)
 
 
 async def watch_calls(lines: Lines) -> None:
@@ -191,19 +123,23 @@ async def rescue_silent(lines: Lines) -> None:
     """Replace every agent without a heartbeat."""
     for silent in await find_silent_agents(lines.db, silent_for=timedelta(seconds=SILENT_AFTER_SECONDS)):
         if await leave_leg(lines.db, silent.call, identity=silent.identity):
-            await replace_agent(lines, silent.call, silent.identity, silent_seconds=silent.seconds)
+            replace_agent(lines, silent.call, silent.identity, silent_seconds=silent.seconds)
 
 
 async def hang_up_abandoned(lines: Lines) -> None:
     """A call whose last agent left and was not replaced: whoever was to do it died over it."""
     async with lines.db.system() as connection:
         rows = await store.select_abandoned_calls(connection, timedelta(seconds=REPLACEMENT_SECONDS + 4))
-    for call in map(read_call, rows):
-        agents = [leg for leg in await lines.switchboard.list_legs(call.room_name) if has_agent([leg])]
-        if agents:
-            await join_leg(lines.db, call, kind=LegKind.AGENT, identity=agents[0].identity)
-        else:
-            await hang_up(lines, call, WORKER_LOST)
+    await for_each([read_call(row) for row in rows], partial(hang_up_unless_taken, lines))
+
+
+async def hang_up_unless_taken(lines: Lines, call: Call) -> None:
+    """Hang up, unless an agent is in the room that no row knows of."""
+    agents = [leg for leg in await lines.switchboard.list_legs(call.room_name) if has_agent([leg])]
+    if agents:
+        await join_leg(lines.db, call, kind=LegKind.AGENT, identity=agents[0].identity)
+    else:
+        await hang_up(lines, call, WORKER_LOST)
 
 
 async def end_lost(lines: Lines) -> None:
@@ -217,9 +153,21 @@ async def end_lost(lines: Lines) -> None:
     async with lines.db.system() as connection:
         overdue_rows = await store.select_quiet_calls(connection, timedelta(seconds=UNANSWERED_SECONDS))
     overdue = {row["id"] for row in overdue_rows}
-    for call in calls:
+
+    async def end_if_lost(call: Call) -> None:
         had_room = call.answered_at is not None or call.carrier is CarrierName.SIP
         if call.room_name not in rooms and (had_room or call.id in overdue):
             await end_call(lines.db, call.id, LOST)
         elif call.status is not CallStatus.IN_PROGRESS and call.id in overdue:
             await hang_up(lines, call, LOST)
+
+    await for_each(calls, end_if_lost)
+
+
+async def for_each(calls: list[Call], work: Callable[[Call], Awaitable[None]]) -> None:
+    """What goes wrong with one call does not keep the others waiting; the next sweep comes back to it."""
+    for call in calls:
+        try:
+            await work(call)
+        except Unavailable as error:
+            log.warning("a call could not be swept", call_id=str(call.id), error=error.code, why=error.detail)

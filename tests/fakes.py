@@ -7,6 +7,7 @@ from datetime import datetime
 from telephony.calls import Call, DispatchMetadata
 from telephony.carriers.base import CarrierCall, CarrierName, OutgoingCall
 from telephony.legs import LegKind, RoomLeg
+from telephony.switchboard import SwitchboardError
 
 
 @dataclass
@@ -43,8 +44,17 @@ class FakeSwitchboard:
     worker_free: bool = True
     dialing_fails_with: Exception | None = None
     dialed: list[str] = field(default_factory=list)
+    failures: dict[str, int] = field(default_factory=dict)
+    """How many of the next requests about a room fail, by the room's name; "" for every room."""
+
+    def _fail(self, room_name: str) -> None:
+        for name in (room_name, ""):
+            if self.failures.get(name, 0):
+                self.failures[name] -= 1
+                raise SwitchboardError("LiveKit is away.", livekit_code="unavailable")
 
     async def list_legs(self, room_name: str) -> list[RoomLeg]:
+        self._fail(room_name)
         return list(self.rooms.get(room_name, []))
 
     async def list_rooms(self, names: list[str]) -> set[str]:
@@ -66,6 +76,7 @@ class FakeSwitchboard:
     async def cancel_dispatch(self, room_name: str, dispatch_id: str) -> None: ...
 
     async def close_room(self, room_name: str) -> None:
+        self._fail(room_name)
         self.closed.append(room_name)
         self.rooms.pop(room_name, None)
 

@@ -10,13 +10,14 @@ import pytest
 from app.db import Database
 from app.ids import E164, OrgId
 from app.settings import Settings
-from telephony import rescue, store
+from telephony import replacement, rescue, store
 from telephony.calls import Call, DispatchMetadata, End, EndReason, EndResult, end_call, load_call, mark_answered
 from telephony.carriers.base import CarrierName
 from telephony.inbound import Arrival, answer_inbound
 from telephony.legs import LegKind, RoomLeg, beat_agent, join_leg
 from telephony.outbound import Lines
-from telephony.rescue import MOST_RESCUES, end_lost, hang_up_abandoned, on_room_event, rescue_silent
+from telephony.replacement import MOST_RESCUES
+from telephony.rescue import end_lost, hang_up_abandoned, on_room_event, rescue_silent
 from telephony.switchboard import EventName, LiveKitEvent
 from tests.db.world import make_number
 from tests.fakes import FakeSwitchboard, room_leg
@@ -117,15 +118,71 @@ async def test_an_agent_that_was_killed_before_its_first_beat_is_replaced(
 async def test_without_a_replacement_the_caller_is_hung_up_on(
     lines: Lines, call: Call, switchboard: FakeSwitchboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rescue, "REPLACEMENT_SECONDS", 0.3)
-    monkeypatch.setattr(rescue, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(replacement, "REPLACEMENT_SECONDS", 0.3)
+    monkeypatch.setattr(replacement, "POLL_SECONDS", 0.05)
     switchboard.worker_free = False
     switchboard.rooms[ROOM] = [CALLER]
     await on_room_event(lines, left(AGENT))
     await settled(lines)
-    assert (await load_call(lines.db, call.id)).end == rescue.WORKER_LOST
+    assert (await load_call(lines.db, call.id)).end == replacement.WORKER_LOST
     assert switchboard.closed == [ROOM]
     assert len(switchboard.dispatched) > 1, "it was asked for until the time was up"
+
+
+async def test_a_rescue_goes_on_when_livekit_fails_at_first(
+    lines: Lines, call: Call, switchboard: FakeSwitchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replacement, "POLL_SECONDS", 0.05)
+    switchboard.rooms[ROOM] = [CALLER]
+    switchboard.failures[ROOM] = 2
+    await on_room_event(lines, left(AGENT))
+    await settled(lines)
+    assert switchboard.dispatched == [(ROOM, DispatchMetadata(call_id=call.id, rescue=True))]
+    assert (await load_call(lines.db, call.id)).rescues == 1
+
+
+async def test_a_hang_up_that_fails_is_tried_again_until_the_caller_is_off_the_line(
+    lines: Lines, call: Call, switchboard: FakeSwitchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replacement, "REPLACEMENT_SECONDS", 0.2)
+    monkeypatch.setattr(replacement, "POLL_SECONDS", 0.05)
+    switchboard.rooms[ROOM] = [CALLER]
+    switchboard.failures[ROOM] = 10
+    await on_room_event(lines, left(AGENT))
+    await settled(lines)
+    assert switchboard.dispatched == []
+    assert (await load_call(lines.db, call.id)).end == replacement.WORKER_LOST
+    assert switchboard.closed == [ROOM]
+
+
+async def test_the_trouble_of_one_call_does_not_keep_another_from_its_rescue(
+    lines: Lines, call: Call, switchboard: FakeSwitchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replacement, "REPLACEMENT_SECONDS", 0.5)
+    monkeypatch.setattr(replacement, "HANG_UP_SECONDS", 0.2)
+    monkeypatch.setattr(replacement, "POLL_SECONDS", 0.05)
+    other = await answer_inbound(lines.db, Arrival(CarrierName.SIP, "SCL_2", "call-other", OURS, "+12025550124"))
+    await beat_agent(lines.db, other.id, identity="agent-2")
+    switchboard.rooms["call-other"] = [CALLER, room_leg(LegKind.AGENT, "agent-2")]
+    switchboard.failures[ROOM] = 1_000_000
+    await backdate(lines, rescue.SILENT_AFTER_SECONDS + 1)
+    await rescue_silent(lines)
+    await settled(lines)
+    assert switchboard.dispatched == [("call-other", DispatchMetadata(call_id=other.id, rescue=True))]
+
+
+async def test_a_sweep_goes_past_a_call_that_it_cannot_help(
+    lines: Lines, call: Call, switchboard: FakeSwitchboard
+) -> None:
+    other = await answer_inbound(lines.db, Arrival(CarrierName.SIP, "SCL_2", "call-other", OURS, "+12025550124"))
+    await beat_agent(lines.db, other.id, identity="agent-2")
+    async with lines.db.system() as connection:
+        await connection.execute("update legs set left_at = now() where kind = 'agent'")
+    await backdate(lines, 60)
+    switchboard.rooms = {ROOM: [CALLER], "call-other": [CALLER]}
+    switchboard.failures[ROOM] = 1_000_000
+    await hang_up_abandoned(lines)
+    assert (await load_call(lines.db, other.id)).end == replacement.WORKER_LOST
 
 
 async def test_after_too_many_losses_the_call_ends(lines: Lines, call: Call, switchboard: FakeSwitchboard) -> None:
@@ -136,7 +193,7 @@ async def test_after_too_many_losses_the_call_ends(lines: Lines, call: Call, swi
         await on_room_event(lines, left(agent))
         await settled(lines)
         assert len(switchboard.dispatched) == min(number + 1, MOST_RESCUES)
-    assert (await load_call(lines.db, call.id)).end == rescue.WORKER_LOST
+    assert (await load_call(lines.db, call.id)).end == replacement.WORKER_LOST
 
 
 async def test_an_agent_that_ended_the_call_itself_is_not_replaced(
@@ -220,7 +277,7 @@ async def test_a_call_whose_agent_left_while_nobody_watched_is_ended(
     assert (await load_call(lines.db, call.id)).end is None, "a moment ago only: its rescuer may be at it"
     await backdate(lines, 60)
     await hang_up_abandoned(lines)
-    assert (await load_call(lines.db, call.id)).end == rescue.WORKER_LOST
+    assert (await load_call(lines.db, call.id)).end == replacement.WORKER_LOST
 
 
 async def test_a_call_without_a_room_is_ended_once_it_has_been_quiet(

@@ -9,7 +9,7 @@ import pytest
 from app.db import Database
 from app.ids import E164, OrgId
 from app.settings import Settings
-from telephony import rescue, store
+from telephony import replacement, store
 from telephony.calls import Call, CallStatus, EndReason, EndResult, load_call, read_call
 from telephony.legs import LegKind
 from telephony.lines.trunks import sync_trunks
@@ -158,8 +158,8 @@ async def test_a_worker_that_comes_up_again_after_the_loss_takes_the_call_over(
     lines: Lines, webhooks: Receiver, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # How long a Python process takes to start is not what this test is about.
-    monkeypatch.setattr(rescue, "REPLACEMENT_SECONDS", 60.0)
-    monkeypatch.setattr(rescue, "LONGEST_SILENCE_SECONDS", 60.0)
+    monkeypatch.setattr(replacement, "REPLACEMENT_SECONDS", 60.0)
+    monkeypatch.setattr(replacement, "LONGEST_SILENCE_SECONDS", 60.0)
     lines.keep(watch_calls(lines), name="watch")
     async with (
         running_worker(lines.settings, database_url, tmp_path / "first.log") as first,
