@@ -1,5 +1,6 @@
 """Campaigns: made from a file, started, paused, watched."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +12,7 @@ from app.errors import Conflict, InvalidInput, NotFound
 from app.ids import E164, CampaignId, NumberId, OrgId, TeamId, new_id
 from campaigns import store
 from campaigns.contacts_file import ContactsFile
-from campaigns.imports import ImportReport, add_contacts
+from campaigns.imports import ImportReport, add_contacts, load_rules
 from campaigns.rules.retries import RetryRule
 
 
@@ -118,12 +119,11 @@ async def create_campaign_from_file(
     Numbers without + are read as of the organization's country. Raises NoSuchTeam, NoCallerId, EmptyFile, NotUtf8,
     NoPhoneColumn, BrokenCsv.
     """
-    async with db.system() as connection:
-        region = await store.select_country(connection, org_id) or "US"
-    opened = ContactsFile(file, region=region)
+    rules = await load_rules(db, org_id)
+    opened = await asyncio.to_thread(ContactsFile, file, region=rules.org_country)
     async with db.system() if claims is None else db.request(claims) as connection:
         campaign = await _insert_campaign(connection, org_id, plan)
-        report = await add_contacts(connection, org_id, campaign.id, opened)
+        report = await add_contacts(connection, org_id, campaign.id, opened, rules)
     return campaign, report
 
 

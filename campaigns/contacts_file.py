@@ -10,31 +10,18 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from app.errors import InvalidInput
 from app.ids import E164
+from campaigns.contacts_columns import guess_columns
 from telephony.lines.numbers import InvalidNumber, parse_number
 
 CHUNK_ROWS = 5_000
 MOST_COLUMNS = 500
 LONGEST_HEADER = 1 << 20
-
-PHONE_COLUMNS = (
-    "phone",
-    "phonenumber",
-    "mobile",
-    "mobilephone",
-    "cell",
-    "cellphone",
-    "telephone",
-    "tel",
-    "msisdn",
-    "number",
-)
-NAME_COLUMNS = ("name", "fullname", "contact", "contactname", "customer", "customername", "firstname")
 
 _SHORTENED_BY_A_SPREADSHEET = re.compile(r"\+?\d+([.,]\d+)?[eE]\+?\d+")
 
@@ -51,13 +38,6 @@ class NotUtf8(InvalidInput):
 
     code = "not_utf8"
     title = "Not UTF-8"
-
-
-class NoPhoneColumn(InvalidInput):
-    """No column's name says that it holds phone numbers; `extra["columns"]` are those found."""
-
-    code = "no_phone_column"
-    title = "No phone column"
 
 
 class BrokenCsv(InvalidInput):
@@ -96,46 +76,6 @@ class Chunk:
 
     contacts: list[ContactRow]
     faults: list[RowFault]
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The header and what its columns were taken for, by index; all that are neither become variables."""
-
-    names: tuple[str, ...]
-    phone: int
-    name: int | None
-
-
-def guess_columns(header: Sequence[str]) -> Columns:
-    """Which column holds the phone number, and which the name. Raises NoPhoneColumn, naming what is there."""
-    names = _name_columns(header)
-    plain = [re.sub(r"[^a-z]", "", name.lower()) for name in names]
-    phone = _first_match(plain, PHONE_COLUMNS)
-    if phone is None:
-        phone = next((i for i, name in enumerate(plain) if "phone" in name or "mobile" in name), None)
-    if phone is None:
-        found = ", ".join(names[:20])
-        raise NoPhoneColumn(
-            f'No column with phone numbers. The first line has: {found}. Name one of them "phone".',
-            columns=list(names[:20]),
-        )
-    return Columns(names=names, phone=phone, name=_first_match(plain, NAME_COLUMNS))
-
-
-def _first_match(plain: Sequence[str], wanted: Sequence[str]) -> int | None:
-    return next((plain.index(word) for word in wanted if word in plain), None)
-
-
-def _name_columns(header: Sequence[str]) -> tuple[str, ...]:
-    """Every column with a name of its own: the second "note" is "note_2", one without a name "column_3"."""
-    names: list[str] = []
-    for index, raw in enumerate(header):
-        name = raw.strip() or f"column_{index + 1}"
-        while name in names:
-            name = f"{name}_{index + 1}"
-        names.append(name)
-    return tuple(names)
 
 
 def check_utf8(file: BinaryIO) -> None:

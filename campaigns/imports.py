@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from app.db import Connection, Database
+from app.errors import NotFound
 from app.ids import CampaignId, OrgId
 from campaigns import store
-from campaigns.contacts_file import Chunk, ContactsFile, EmptyFile, RowFault
+from campaigns.contacts_file import Chunk, ContactRow, ContactsFile, EmptyFile, RowFault
+from telephony.toll_gate import DialingRules
 
 MOST_FAULTS_KEPT = 10_000
 """Of a file with more, all are counted and these are told one by one."""
@@ -24,12 +26,13 @@ class ImportReport:
     """What became of a file's rows: `rows = accepted + rejected + duplicates`.
 
     `blocked`: of the accepted, those on the do-not-call list; they are in the campaign and are never dialed.
-    `variables`: the columns that the agents get as variables.
+    `variables`: the columns that the agents get as variables. `warnings`: of the file's header.
     """
 
     phone_column: str
     name_column: str | None
     variables: list[str]
+    warnings: list[str] = field(default_factory=list[str])
     rows: int = 0
     accepted: int = 0
     rejected: int = 0
@@ -51,6 +54,7 @@ class ImportReport:
             "phone_column": self.phone_column,
             "name_column": self.name_column,
             "variables": self.variables,
+            "warnings": self.warnings,
             "errors": [
                 {"line": e.line, "column": e.column, "value": e.value, "reason": e.reason}
                 for e in sorted(self.errors, key=lambda e: e.line)
@@ -64,21 +68,32 @@ async def import_contacts(
     campaign_id: CampaignId,
     file: BinaryIO,
     *,
-    region: str,
     claims: Mapping[str, Any] | None = None,
 ) -> ImportReport:
     """Add the file's contacts to the campaign and keep the report with it.
 
-    `file`: seekable, UTF-8. `region`: the country of numbers without +. `claims`: who asks, None for our own
+    `file`: seekable, UTF-8; numbers without + are of the organization's country. `claims`: who asks, None for our own
     processes. Raises EmptyFile, NotUtf8, NoPhoneColumn, BrokenCsv; then nothing went in.
     """
-    opened = await asyncio.to_thread(ContactsFile, file, region=region)
+    rules = await load_rules(db, org_id)
+    opened = await asyncio.to_thread(ContactsFile, file, region=rules.org_country)
     async with db.system() if claims is None else db.request(claims) as connection:
-        return await add_contacts(connection, org_id, campaign_id, opened)
+        return await add_contacts(connection, org_id, campaign_id, opened, rules)
+
+
+async def load_rules(db: Database, org_id: OrgId) -> DialingRules:
+    """What the organization may dial."""
+    async with db.system() as connection:
+        row = await store.select_dialing_rules(connection, org_id)
+    if row is None:
+        raise NotFound("There is no such organization.")
+    return DialingRules(
+        row["country"], frozenset(row["settings"].get("allowed_countries", ())), frozenset(row["own_numbers"])
+    )
 
 
 async def add_contacts(
-    connection: Connection, org_id: OrgId, campaign_id: CampaignId, opened: ContactsFile
+    connection: Connection, org_id: OrgId, campaign_id: CampaignId, opened: ContactsFile, rules: DialingRules
 ) -> ImportReport:
     """`import_contacts` inside the caller's transaction, with the file opened already."""
     columns = opened.columns
@@ -86,10 +101,11 @@ async def add_contacts(
         phone_column=columns.names[columns.phone],
         name_column=None if columns.name is None else columns.names[columns.name],
         variables=[name for i, name in enumerate(columns.names) if i not in (columns.phone, columns.name)],
+        warnings=list(columns.warnings),
     )
     await store.create_import_stage(connection)
     chunks = opened.chunks()
-    while (chunk := await asyncio.to_thread(_next_chunk, chunks)) is not None:
+    while (chunk := await asyncio.to_thread(_next_chunk, chunks, rules, report.phone_column)) is not None:
         await _add_chunk(connection, org_id, campaign_id, chunk, report)
     if report.rows == 0:
         raise EmptyFile("The file has column names and no contact under them.")
@@ -97,9 +113,20 @@ async def add_contacts(
     return report
 
 
-def _next_chunk(chunks: Iterator[Chunk]) -> Chunk | None:
-    """StopIteration cannot cross the border of a thread."""
-    return next(chunks, None)
+def _next_chunk(chunks: Iterator[Chunk], rules: DialingRules, phone_column: str) -> Chunk | None:
+    """The next rows, without what the toll gate would refuse; None at the end, because StopIteration cannot cross the
+    border of a thread."""
+    chunk = next(chunks, None)
+    if chunk is None:
+        return None
+    allowed: list[ContactRow] = []
+    for contact in chunk.contacts:
+        reason = rules.why_not(contact.phone)
+        if reason is None:
+            allowed.append(contact)
+        else:
+            chunk.faults.append(RowFault(contact.line, phone_column, contact.phone_as_written, reason))
+    return Chunk(allowed, chunk.faults)
 
 
 async def _add_chunk(

@@ -24,8 +24,15 @@ _CAMPAIGN = """
 """
 
 
-async def select_country(connection: Connection, org_id: UUID) -> str | None:
-    return await connection.fetchval("select country from organizations where id = $1", org_id)
+async def select_dialing_rules(connection: Connection, org_id: UUID) -> Row | None:
+    """→ country, settings, own_numbers."""
+    return await connection.fetchrow(
+        """
+        select o.country, o.settings, array(select n.e164 from numbers n where n.org_id = o.id) as own_numbers
+        from organizations o where o.id = $1
+        """,
+        org_id,
+    )
 
 
 async def select_team(connection: Connection, org_id: UUID, slug: str) -> Row | None:

@@ -35,7 +35,7 @@ from telephony.calls import (
 from telephony.carriers.base import Carrier, CarrierName, DialRefused, OutgoingCall
 from telephony.carriers.twilio import TwilioCarrier
 from telephony.lines import store as lines_store
-from telephony.lines.numbers import Number, load_number
+from telephony.lines.numbers import Number, list_numbers, load_number
 from telephony.sip_progress import follow_dial
 from telephony.switchboard import Switchboard
 from telephony.toll_gate import TollGateRefused, check_destination
@@ -156,6 +156,7 @@ async def check_gate(connection: Connection, request: DialRequest, number: Numbe
         from_number=number.e164,
         org_country=organization["country"],
         allowed_countries=organization["settings"].get("allowed_countries", ()),
+        own_numbers={own.e164 for own in await list_numbers(connection, request.org_id)},
     )
     if await store.is_do_not_call(connection, request.org_id, request.to):
         raise OnDoNotCallList("This number is on the organization's do-not-call list.")

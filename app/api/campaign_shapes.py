@@ -17,6 +17,7 @@ _REPORT: dict[str, Any] = {
     "phone_column": "phone",
     "name_column": "name",
     "variables": ["appointment"],
+    "warnings": [],
     "errors": [{"line": 7, "column": "phone", "value": "12", "reason": "too short"}],
 }
 _CAMPAIGN: dict[str, Any] = {

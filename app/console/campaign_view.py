@@ -44,7 +44,8 @@ def show_import(report: Mapping[str, Any]) -> RenderableType:
         faults.add_row(Text(f"  line {error['line']}"), Text(error["value"] or "-"), Text(error["reason"]))
     if len(errors) > MOST_FAULTS_SHOWN:
         faults.add_row(Text(f"  and {len(errors) - MOST_FAULTS_SHOWN} more"))
-    return Group(Text(counts), faults)
+    warnings = [Text(f"warning: {warning}", "yellow") for warning in report.get("warnings", ())]
+    return Group(Text(counts), *warnings, faults)
 
 
 def show_progress(name: str, progress: Mapping[str, Any], *, seconds: float, rate: float) -> RenderableType:

@@ -14,6 +14,9 @@ from app.ids import E164, NumberId, OrgId, TeamId, TrunkId, new_id
 from telephony.carriers.base import CarrierName
 from telephony.lines import store
 
+_WRITTEN = re.compile(r"[+\uff0b]?[\s()\d./\u00ad\u2010-\u2015\u2212-]*")
+"""What a number on paper is made of: digits, and the marks that people put between them."""
+
 
 class InvalidNumber(InvalidInput):
     """Not a phone number that could exist."""
@@ -55,15 +58,37 @@ def parse_number(text: str, region: str) -> E164:
     Only the length and shape that a country uses are checked: whether the number is assigned, the network says.
     Raises InvalidNumber.
     """
+    written = text.strip()
+    if any(character.isalpha() for character in written):
+        raise InvalidNumber("Not a phone number: write it in digits; letters and extensions are not dialed.")
     try:
-        number = phonenumbers.parse(text.strip(), region)
+        number = phonenumbers.parse(written, region)
     except phonenumbers.NumberParseException as error:
         raise InvalidNumber(f"Not a phone number: {_why(error)}.") from error
     if number.extension:
         raise InvalidNumber("A number with an extension cannot be dialed.")
-    if not phonenumbers.is_possible_number(number):
+    if not _WRITTEN.fullmatch(written):
+        raise InvalidNumber("Not a phone number: it has characters that are not dialed.")
+    if _is_short(written, number, region):
+        raise InvalidNumber("Emergency and short numbers are not dialed.")
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    if possible == phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
+        raise InvalidNumber("Not a phone number: too short, the area code is missing.")
+    if possible != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise InvalidNumber("Not a phone number: too long, too short, or no such country code.")
     return E164(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _is_short(written: str, number: phonenumbers.PhoneNumber, region: str) -> bool:
+    """Whether it is one that a network answers itself: 911, 112, 11833; with a country code before it, too."""
+    country = phonenumbers.region_code_for_country_code(number.country_code or 0)
+    if phonenumbers.is_emergency_number(str(number.national_number), country):
+        return True
+    digits = re.sub(r"\D", "", written)
+    if written.startswith("+") or len(digits) not in range(3, 7):
+        return False
+    possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+    return not possible or phonenumbers.is_valid_short_number_for_region(number, region)
 
 
 def _why(error: phonenumbers.NumberParseException) -> str:

@@ -69,7 +69,7 @@ async def test_repeats_are_found_across_chunks(db: Database, ready: OrgId, monke
 async def test_a_second_file_adds_only_what_the_campaign_does_not_have(db: Database, ready: OrgId) -> None:
     campaign, _ = await create(db, ready, GOOD)
     more = io.BytesIO(b"phone\n+12025550111\n+12025550115\n")
-    report = await import_contacts(db, ready, campaign.id, more, region="US")
+    report = await import_contacts(db, ready, campaign.id, more)
     assert (report.accepted, report.duplicates) == (1, 1)
     assert report.errors[0].reason == "in this campaign already"
 
@@ -147,3 +147,19 @@ async def _member(db: Database, org: OrgId, role: str) -> dict[str, str]:
 async def test_a_header_without_rows_is_an_empty_file(db: Database, ready: OrgId) -> None:
     with pytest.raises(EmptyFile, match="no contact under them"):
         await create(db, ready, "phone\n\n")
+
+
+async def test_what_the_toll_gate_would_refuse_does_not_go_in_and_says_why(db: Database, ready: OrgId) -> None:
+    text = f"phone\n+12025550110\n{CALLER_ID}\n+1 900 555 0100\n+870 773 111 632\n+44 20 7946 0123\n911\n"
+    campaign, report = await create(db, ready, text)
+    assert [r["phone"] for r in await contacts_of(db, campaign)] == ["+12025550110"]
+    told = report.to_json()["errors"]
+    assert [e["line"] for e in told] == [3, 4, 5, 6, 7]
+    for error, part in zip(told, ("own numbers", "premium", "satellites", "GB", "Emergency"), strict=True):
+        assert part in error["reason"]
+
+
+async def test_a_repeated_column_is_a_warning_of_the_report(db: Database, ready: OrgId) -> None:
+    campaign, _ = await create(db, ready, "phone,note,note\n+12025550110,a,b\n")
+    kept = (await campaigns.load_campaign(db, ready, campaign.id)).import_report
+    assert kept["warnings"] == ['Column 3 is called "note" like an earlier one; it is read as "note_3".']

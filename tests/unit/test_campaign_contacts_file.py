@@ -5,7 +5,8 @@ import io
 import pytest
 
 from campaigns import contacts_file
-from campaigns.contacts_file import BrokenCsv, ContactRow, ContactsFile, EmptyFile, NoPhoneColumn, NotUtf8, RowFault
+from campaigns.contacts_columns import NoPhoneColumn
+from campaigns.contacts_file import BrokenCsv, ContactRow, ContactsFile, EmptyFile, NotUtf8, RowFault
 
 
 def read(text: str | bytes) -> tuple[list[ContactRow], list[RowFault]]:

@@ -87,6 +87,25 @@ def test_a_number_that_cannot_exist_is_refused(text: str) -> None:
         parse_number(text, "US")
 
 
+@pytest.mark.parametrize(
+    ("text", "region", "why"),
+    [
+        ("+12025550102x", "US", "letters"),
+        ("1-202-555-DESK", "US", "letters"),
+        ("+12025550102!", "US", "characters"),
+        ("+12025550102#4", "US", "extension"),
+        ("911", "US", "Emergency and short"),
+        ("+1 911", "US", "Emergency and short"),
+        ("112", "DE", "Emergency and short"),
+        ("11833", "DE", "Emergency and short"),
+        ("555-0102", "US", "area code"),
+    ],
+)
+def test_what_is_not_dialed_is_refused_with_the_reason(text: str, region: str, why: str) -> None:
+    with pytest.raises(InvalidNumber, match=why):
+        parse_number(text, region)
+
+
 def test_the_toll_gate_lets_the_own_country_through() -> None:
     check_destination(THEIRS, from_number=OURS, org_country="US", allowed_countries=())
 
@@ -97,12 +116,18 @@ def test_the_toll_gate_lets_the_own_country_through() -> None:
         ("+442079460000", (), "GB"),
         ("+18765550100", (), "JM"),  # shares +1, costs like abroad
         ("+19005550100", (), "premium"),
+        ("+870773111632", ("001",), "satellites"),
         (OURS, (), "itself"),
     ],
 )
 def test_the_toll_gate_refuses(to: str, allowed: tuple[str, ...], why: str) -> None:
     with pytest.raises(TollGateRefused, match=why):
         check_destination(E164(to), from_number=OURS, org_country="US", allowed_countries=allowed)
+
+
+def test_the_toll_gate_refuses_the_organizations_own_numbers() -> None:
+    with pytest.raises(TollGateRefused, match="own numbers"):
+        check_destination(THEIRS, from_number=OURS, org_country="US", allowed_countries=(), own_numbers={THEIRS})
 
 
 def test_the_toll_gate_lets_an_allowed_country_through() -> None:
