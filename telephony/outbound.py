@@ -5,14 +5,16 @@ after it and is never repeated, and ids travel inside it, so that whatever the c
 when its answer is lost.
 """
 
-from collections.abc import Coroutine, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from app.db import Connection, Database
-from app.errors import Conflict, NotFound, TrunklineError
+from app.errors import Conflict, NotFound, Unavailable
 from app.ids import E164, AttemptId, CallId, NumberId, OrgId, TeamVersionId, new_id
 from app.logs import get_logger
 from app.settings import Settings
@@ -29,20 +31,26 @@ from telephony.calls import (
     EndResult,
     EventKind,
     end_call,
+    load_call,
     read_call,
     record_event,
 )
 from telephony.carriers.base import Carrier, CarrierName, DialRefused, OutgoingCall
 from telephony.carriers.twilio import TwilioCarrier
+from telephony.legs import LegKind
 from telephony.lines import store as lines_store
 from telephony.lines.numbers import Number, list_numbers, load_number
 from telephony.sip_progress import follow_dial
-from telephony.switchboard import Switchboard
+from telephony.switchboard import Switchboard, SwitchboardError
 from telephony.toll_gate import TollGateRefused, check_destination
 
 log = get_logger(__name__)
 
 RING_TIMEOUT_SECONDS = 30
+HANG_UP_SECONDS = 5.0
+"""How long one part of a hang-up may hold up the next."""
+BRIDGE_SECONDS = 20.0
+"""By then a media bridge has played out and hung up, and an apology has been spoken."""
 
 
 class OnDoNotCallList(TollGateRefused):
@@ -68,6 +76,12 @@ class CarrierNotConfigured(NotFound):
     """Nothing is set up here for the carrier, or the outbound trunk, of the number dialed from."""
 
     code = "carrier_not_configured"
+
+
+class HangUpFailed(Unavailable):
+    """A part of the call was not ended in time."""
+
+    code = "hang_up_failed"
 
 
 @dataclass(frozen=True)
@@ -223,16 +237,53 @@ async def find_livekit_trunk(db: Database, call: Call) -> str:
 async def hang_up(lines: Lines, call: Call, end: End) -> None:
     """End the row first, then everything that still sounds: the room, and the carrier's side of it.
 
-    Both are always tried. Raises what the first one that failed raised: the caller may still be connected.
+    All three are always tried, and `call` is enough for the last two: Postgres may be away. Raises what the first one
+    that failed raised: somebody may still be connected.
     """
-    await end_call(lines.db, call.id, end)
-    failed: TrunklineError | None = None
-    try:
-        await lines.switchboard.close_room(call.room_name)
-    except TrunklineError as error:
-        failed = error
+    failures: list[Exception] = []
+    async with trying(failures):
+        await end_call(lines.db, call.id, end)
     carrier = lines.carriers.get(call.carrier) if call.carrier else None
-    if carrier is not None and call.carrier_call_id:
-        await carrier.hang_up(call.carrier_call_id)
-    if failed is not None:
-        raise failed
+    bridged = carrier is not None and await has_bridge(lines.switchboard, call)
+    room_failures: list[Exception] = []
+    async with trying(room_failures):
+        await lines.switchboard.close_room(call.room_name)
+    failures += room_failures
+    if carrier is not None:
+        async with trying(failures):
+            carrier_call_id = call.carrier_call_id or (await load_call(lines.db, call.id)).carrier_call_id
+            if carrier_call_id and bridged and not room_failures:
+                lines.keep(hang_up_later(carrier, carrier_call_id), name=f"hang up {call.id}")
+            elif carrier_call_id:
+                await carrier.hang_up(carrier_call_id)
+    if failures:
+        raise failures[0]
+
+
+@asynccontextmanager
+async def trying(failures: list[Exception]) -> AsyncGenerator[None]:
+    """What fails in the block, or takes too long, is put on the list and keeps nothing else from being tried."""
+    try:
+        async with asyncio.timeout(HANG_UP_SECONDS):
+            yield
+    except TimeoutError:
+        failures.append(HangUpFailed("A part of the call could not be ended in time."))
+    # Not swallowed: `hang_up` raises it once nobody sits in silence because of it.
+    except Exception as error:
+        failures.append(error)
+
+
+async def has_bridge(switchboard: Switchboard, call: Call) -> bool:
+    """Whether a media bridge carries the call. It sees the room close, plays out the last words, and hangs up at the
+    carrier or, where the fault is ours, leaves it to the carrier to apologize and hang up."""
+    try:
+        legs = await switchboard.list_legs(call.room_name)
+    except SwitchboardError:
+        return False
+    return any(leg.kind is LegKind.STREAM and leg.active for leg in legs)
+
+
+async def hang_up_later(carrier: Carrier, carrier_call_id: str) -> None:
+    """In case the bridge did not: the carrier takes no offence at a call that is over."""
+    await asyncio.sleep(BRIDGE_SECONDS)
+    await carrier.hang_up(carrier_call_id)

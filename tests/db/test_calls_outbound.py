@@ -3,16 +3,18 @@
 import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
-from app.db import Database
+from app.db import Database, DatabaseUnavailable
 from app.errors import TrunklineError
 from app.ids import E164, AttemptId, NumberId, OrgId, new_id
 from app.settings import Settings
+from telephony import outbound
 from telephony.calls import AtFault, Call, CallStatus, End, EndReason, EndResult, end_call, load_call
 from telephony.carriers.base import CarrierName, DialRefused, DialUncertain
+from telephony.legs import LegKind
 from telephony.lines.numbers import Number, NumberNotFound, NumberTaken, add_number, list_numbers
 from telephony.outbound import (
     AlreadyDialed,
@@ -26,7 +28,7 @@ from telephony.outbound import (
 )
 from telephony.toll_gate import TollGateRefused
 from tests.db.world import make_number
-from tests.fakes import FakeCarrier, FakeSwitchboard
+from tests.fakes import FakeCarrier, FakeSwitchboard, room_leg
 
 OURS, THEIRS = E164("+12025550101"), E164("+12025550123")
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -196,6 +198,53 @@ async def test_the_carriers_side_is_hung_up_even_when_the_room_cannot_be_closed(
     await place_call(lines, call)
     with pytest.raises(TrunklineError):
         await hang_up(lines, await load_call(lines.db, call.id), End(EndResult.CANCELED, EndReason.API_ENDED))
+    assert carrier.hung_up == ["CA1"]
+
+
+async def test_room_and_carrier_are_hung_up_when_postgres_is_away(
+    lines: Lines, number: Number, carrier: FakeCarrier, switchboard: FakeSwitchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await prepared(lines.db, number)
+    await place_call(lines, call)
+    placed = await load_call(lines.db, call.id)
+
+    def away() -> NoReturn:
+        raise DatabaseUnavailable("Postgres does not answer.")
+
+    monkeypatch.setattr(lines.db, "system", away)
+    with pytest.raises(DatabaseUnavailable):
+        await hang_up(lines, placed, End(EndResult.COMPLETED, EndReason.AGENT_ENDED))
+    assert switchboard.closed == [call.room_name]
+    assert carrier.hung_up == ["CA1"]
+
+
+async def test_a_bridged_call_is_left_to_its_bridge_and_hung_up_on_later_all_the_same(
+    lines: Lines, number: Number, carrier: FakeCarrier, switchboard: FakeSwitchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "BRIDGE_SECONDS", 0.3)
+    call = await prepared(lines.db, number)
+    await place_call(lines, call)
+    switchboard.rooms[call.room_name] = [room_leg(LegKind.STREAM, "caller")]
+    await hang_up(lines, call, End(EndResult.COMPLETED, EndReason.AGENT_ENDED))
+    assert switchboard.closed == [call.room_name]
+    assert carrier.hung_up == [], "the last words are still to be heard"
+    async with asyncio.timeout(5):
+        await asyncio.gather(*lines.tasks)
+    assert carrier.hung_up == ["CA1"]
+
+
+async def test_a_bridged_call_whose_room_cannot_be_closed_is_hung_up_at_once(
+    lines: Lines, number: Number, carrier: FakeCarrier, switchboard: FakeSwitchboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(room_name: str) -> None:
+        raise TrunklineError("LiveKit is away")
+
+    monkeypatch.setattr(switchboard, "close_room", fail)
+    call = await prepared(lines.db, number)
+    await place_call(lines, call)
+    switchboard.rooms[call.room_name] = [room_leg(LegKind.STREAM, "caller")]
+    with pytest.raises(TrunklineError):
+        await hang_up(lines, call, End(EndResult.COMPLETED, EndReason.AGENT_ENDED))
     assert carrier.hung_up == ["CA1"]
 
 
