@@ -199,14 +199,17 @@ async def converse(context: JobContext, desk: Desk, db: Database, opened: Opened
     watch_person(room, person, ending)
     transcript, recording = Transcript(db, call), Recording(db, call, desk.settings.recordings_dir)
     providers = Providers(desk.settings, desk.engines)
-    state = prepare_agents(opened, providers, db, transcript, ending, answered=has_answered(call, person))
-    running = seat_session(room, state, person, providers, desk.settings)
     try:
-        transcript.listen(running.session, lambda: state.active)
-        keep_company(Company(desk, db, room, call, person, state, ending, running))
-        await start_session(running, room, state, recording)
-        with desk.calls.hold(context.job.id, ending):
-            cause = await ending.wait()
-        await wrap_up.end_by(db, desk.settings, call, cause)
+        state = prepare_agents(opened, providers, db, transcript, ending, answered=has_answered(call, person))
+        running = seat_session(room, state, person, providers, desk.settings)
+        try:
+            transcript.listen(running.session, lambda: state.active)
+            keep_company(Company(desk, db, room, call, person, state, ending, running))
+            await start_session(running, room, state, recording)
+            with desk.calls.hold(context.job.id, ending):
+                cause = await ending.wait()
+            await wrap_up.end_by(db, desk.settings, call, cause)
+        finally:
+            await running.close()
     finally:
-        await wrap_up.put_away(running, transcript, recording)
+        await wrap_up.put_away(providers, transcript, recording)

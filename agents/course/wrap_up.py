@@ -5,8 +5,8 @@ import asyncio
 from agents.course.ending import Cause
 from agents.record.recording import Recording
 from agents.record.transcript import Transcript
-from agents.session import RunningSession
-from app.db import Database
+from agents.speech.registry import Providers
+from app.db import Database, DatabaseUnavailable
 from app.errors import TrunklineError
 from app.logs import get_logger
 from app.settings import Settings
@@ -31,8 +31,12 @@ async def end_by(db: Database, settings: Settings, call: Call, cause: Cause) -> 
     elif cause is not None and cause.kind is not None:
         # As the call stands now: whether it was answered decides what the leaving of a leg means. The room is left to
         # the api: LiveKit opens a room again, with an agent in it, where two delete it at the same moment.
-        now = await load_call(db, call.id)
-        await end_call(db, call.id, end_of_leg(now, cause, cause.kind))
+        try:
+            now = await load_call(db, call.id)
+            await end_call(db, call.id, end_of_leg(now, cause, cause.kind))
+        except DatabaseUnavailable as error:
+            # Nobody holds a telephone any more: the api ends the row when it hears that this leg left.
+            log.warning("a call's end was not stored", call_id=str(call.id), error=error.detail)
 
 
 async def say_last_words(end: End) -> None:
@@ -41,12 +45,16 @@ async def say_last_words(end: End) -> None:
 
 
 async def close_line(db: Database, settings: Settings, call: Call, end: End) -> None:
+    """End the row, the room and the carrier's side, each tried whatever became of the others.
+
+    With the call as it was opened, not asked for again: Postgres may be away while somebody holds a telephone.
+    """
     lines = await open_lines(db, settings, call)
     try:
-        await hang_up(lines, await load_call(db, call.id), end)
+        await hang_up(lines, call, end)
     except TrunklineError as error:
-        # The row has its end; the api closes the rooms of ended calls once their agent has left.
-        log.warning("the call's room was not closed", call_id=str(call.id), error=error.detail)
+        # What is left over, a row without its end or a room without its agent, the api finds (telephony/rescue.py).
+        log.warning("a call was not hung up everywhere", call_id=str(call.id), error=error.detail)
     finally:
         await lines.close()
 
@@ -59,9 +67,10 @@ async def open_lines(db: Database, settings: Settings, call: Call) -> Lines:
     return await build_lines(settings, db)
 
 
-async def put_away(running: RunningSession, transcript: Transcript, recording: Recording) -> None:
-    """Close the session, which stores the speech in progress, and then what stored it."""
+async def put_away(providers: Providers, transcript: Transcript, recording: Recording) -> None:
+    """After the session, which stores the speech in progress as it closes: what stored it. Where there never was a
+    session, the providers made for it too."""
     try:
-        await running.close()
+        await providers.close()
     finally:
         await asyncio.gather(transcript.close(), recording.finish())
