@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
+from app.errors import Unavailable
+from app.logs import get_logger
 from telephony.media.g711 import FRAME_SAMPLES, SAMPLE_RATE, Samples, decode_mulaw
 from telephony.media.playout import Mark, Playout
 from telephony.media.room_leg import RoomEnd, RoomLeg
@@ -22,6 +24,8 @@ from telephony.media.stream import (
     StreamProtocol,
     StreamStop,
 )
+
+log = get_logger(__name__)
 
 AGENT_SECONDS = 5.0
 """How long a caller listens to nothing before we say that nobody is there."""
@@ -76,7 +80,7 @@ class CallerVoice:
 class Bridge:
     """Carries one call's media. `run` it once; it owns its tasks, not the socket and not the room leg's life.
 
-    `on_key` is awaited for every key pressed, in order, off the path of the audio.
+    `on_key` is awaited for every key pressed, in order, off the path of the audio; it may raise Unavailable.
     """
 
     def __init__(self, socket: Socket, protocol: StreamProtocol, *, on_key: Callable[[str], Awaitable[None]]) -> None:
@@ -194,7 +198,11 @@ class Bridge:
         while True:
             digit = await self._keys.get()
             await room.press(digit)
-            await self._on_key(digit)
+            try:
+                await self._on_key(digit)
+            except Unavailable as error:
+                # The room has the key; the conversation is worth more than the note of it.
+                log.warning("a key was not recorded", error=error.code)
 
     async def _play_out(self, socket: "set[asyncio.Task[StreamEnd]]") -> None:
         """Our side is done: the caller hears the last words to their end, or the time for it is up."""
