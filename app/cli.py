@@ -10,8 +10,15 @@ import typer
 from rich.console import Console
 
 from app.console.stack import stack
-from app.errors import TrunklineError
+from app.errors import TrunklineError, describe_faults
 from app.settings import Settings
+
+
+class FileTrouble(TrunklineError):
+    """A file or folder that cannot be read or written."""
+
+    code = "file_trouble"
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +41,11 @@ def main() -> NoReturn:
     except TrunklineError as error:
         show_error(error)
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        show_error(FileTrouble(f"{error.filename}: {error.strerror}. TRUNKLINE_HOME must be a folder of ours."))
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)
@@ -41,9 +53,7 @@ def main() -> NoReturn:
 
 def show_error(error: TrunklineError) -> None:
     err.print("error:", style="bold red", end=" ")
-    err.print(error.detail, markup=False, soft_wrap=True)
-    for fault in error.extra.get("errors", []):
-        err.print(f"  {fault.get('path', '')}: {fault.get('message', '')}", markup=False, soft_wrap=True)
+    err.print(describe_faults(error.detail, error.extra.get("errors", [])), markup=False, soft_wrap=True)
 
 
 # -- the example

@@ -4,6 +4,7 @@ Each concrete error is defined at the top of the module that raises it; the api 
 problem+json (RFC 9457) with its `status` and stable `code`, the command line prints its `detail`.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 
@@ -54,3 +55,14 @@ class Unavailable(TrunklineError):
     status = 503
     code = "unavailable"
     title = "Temporarily unavailable"
+
+
+def describe_faults(detail: str, faults: Iterable[Mapping[str, Any]]) -> str:
+    """The detail, and each fault (`path`, `message`) on a line of its own; some details name every fault themselves."""
+    lines = [detail]
+    for fault in faults:
+        path, message = fault.get("path", ""), fault.get("message", "")
+        line = f"{path}: {message}" if path else str(message)
+        if line not in detail:
+            lines.append(f"  {line}")
+    return "\n".join(lines)

@@ -9,8 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import InvalidInput
+
+
+class InvalidSettings(InvalidInput):
+    """A variable of the environment or of a file holds what it cannot; `extra["errors"]` names each."""
+
+    code = "invalid_settings"
 
 
 class Provider(StrEnum):
@@ -48,7 +56,7 @@ class Settings(BaseSettings):
 
     # -- this installation
     home: Path = Field(Path(".trunkline"), validation_alias="TRUNKLINE_HOME")
-    port_base: int | None = Field(None, validation_alias="TRUNKLINE_PORT_BASE")
+    port_base: int | None = Field(None, ge=1024, le=64000, validation_alias="TRUNKLINE_PORT_BASE")
     log_level: str = Field("INFO", validation_alias="TRUNKLINE_LOG_LEVEL")
     log_pii: bool = Field(False, validation_alias="TRUNKLINE_LOG_PII")
     secret_key: SecretStr = Field(SecretStr(""), validation_alias="TRUNKLINE_SECRET_KEY")
@@ -121,9 +129,25 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> "Settings":
-        """Read the environment, then `.env`, then `stack.env` of the home folder; the earlier wins."""
-        home = cls(_env_file=".env").home  # type: ignore[call-arg]  # pydantic-settings' own argument
-        return cls(_env_file=(home / "stack.env", ".env"))  # type: ignore[call-arg]  # later files win
+        """Read the environment, then `.env`, then `stack.env` of the home folder; the earlier wins.
+
+        Raises InvalidSettings.
+        """
+        home = cls.read(Path(".env")).home
+        return cls.read(home / "stack.env", Path(".env"))
+
+    @classmethod
+    def read(cls, *files: Path) -> "Settings":
+        """Read the environment, then these files; the later wins. Raises InvalidSettings."""
+        try:
+            return cls(_env_file=files)  # type: ignore[call-arg]  # pydantic-settings' own argument
+        except ValidationError as error:
+            # Without the value: it may be a secret.
+            faults = [
+                {"path": ".".join(map(str, fault["loc"])), "message": fault["msg"]}
+                for fault in error.errors(include_input=False, include_url=False)
+            ]
+            raise InvalidSettings("Settings that cannot be used:", errors=faults) from error
 
     @cached_property
     def ports(self) -> Ports:

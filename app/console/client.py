@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from app.errors import TrunklineError, Unavailable
+from app.errors import TrunklineError, Unavailable, describe_faults
 from app.settings import Settings
 
 
@@ -61,6 +61,4 @@ def describe_problem(status: int, body: str) -> str:
         detail = problem.get("detail") or problem.get("title") or body
     except (ValueError, AttributeError):
         return f"The api answered {status}: {body[:300]}"
-    faults = [f"{fault.get('path', '')}: {fault.get('message', '')}" for fault in problem.get("errors", [])]
-    # Some details name every fault themselves.
-    return "\n".join([str(detail), *(f"  {fault}" for fault in faults if fault not in detail)])
+    return describe_faults(str(detail), problem.get("errors", []))

@@ -17,9 +17,16 @@ class TeamFileUnreadable(InvalidInput):
 def read_team_file(file: Path) -> str:
     """Raises TeamFileUnreadable."""
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TeamFileUnreadable(f"{file}: {error}") from error
+        source = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TeamFileUnreadable(f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise TeamFileUnreadable(f"{file} is not text: a team file is YAML, written in UTF-8.") from error
+    if "\0" in source:
+        raise TeamFileUnreadable(f"{file} is not text: a team file is YAML, written in UTF-8.")
+    if not source.strip():
+        raise TeamFileUnreadable(f"{file} is empty: a team file has a name, a slug, an entry and agents.")
+    return source
 
 
 async def push_team(settings: Settings, source: str) -> dict[str, Any]:

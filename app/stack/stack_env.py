@@ -26,8 +26,8 @@ MADE_ONCE: Mapping[str, Callable[[], str]] = {
 
 
 def load_given() -> Settings:
-    """Only what a person set: the environment and `.env`, without what earlier starts wrote."""
-    return Settings(_env_file=".env")  # type: ignore[call-arg]  # pydantic-settings' own argument
+    """Only what a person set: the environment and `.env`, without what earlier starts wrote. Raises InvalidSettings."""
+    return Settings.read(Path(".env"))
 
 
 def env_file(home: Path) -> Path:
