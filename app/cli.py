@@ -126,12 +126,21 @@ def teams_push(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)
     out.print(f"Published {pushed['slug']}, version {pushed['version']}.", markup=False)
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-    add_help_option=False,
-)
+FORWARDS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""For a command whose own commands are imported only when it runs."""
+
+
+@app.command(context_settings=FORWARDS, add_help_option=False)
+def organization(context: typer.Context) -> None:
+    """Organizations: create one, with its first API key."""
+    from app.console.organization import organization as commands
+
+    commands(context.args or ["--help"], prog_name="trunkline organization")
+
+
+@app.command(context_settings=FORWARDS, add_help_option=False)
 def campaign(context: typer.Context) -> None:
-    """Campaigns: run a file of contacts, pause, resume."""
+    """Campaigns: run a file of contacts, pause, resume, fetch the results."""
     from app.console.campaign import campaign as commands
 
     commands(context.args or ["--help"], prog_name="trunkline campaign")

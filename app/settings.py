@@ -101,6 +101,8 @@ class Settings(BaseSettings):
     twilio_auth_token: SecretStr = Field(SecretStr(""), validation_alias="TWILIO_AUTH_TOKEN")
     twilio_api_base_url: str = Field("", validation_alias="TWILIO_API_BASE_URL")
     """Empty for Twilio itself; the embedded default points the real SDK at the simulator."""
+    simulator_host: str = Field("127.0.0.1", validation_alias="TRUNKLINE_SIMULATOR_HOST")
+    """Where the simulated carrier listens; its control API obeys loopback clients only, whatever stands here."""
     plivo_auth_id: str = Field("", validation_alias="PLIVO_AUTH_ID")
     plivo_auth_token: SecretStr = Field(SecretStr(""), validation_alias="PLIVO_AUTH_TOKEN")
     carrier_timeout_seconds: float = Field(10.0, validation_alias="TRUNKLINE_CARRIER_TIMEOUT_SECONDS")

@@ -36,7 +36,7 @@ PLAIN_LINE_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
 """How long the api may be away, restarting say, while a campaign is watched."""
 
-campaign = typer.Typer(no_args_is_help=True, help="Campaigns: lists of contacts to dial.")
+campaign = typer.Typer(no_args_is_help=True, add_completion=False, help="Campaigns: lists of contacts to dial.")
 
 
 class NobodyToCall(TrunklineError):

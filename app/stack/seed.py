@@ -8,6 +8,7 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, Field
@@ -70,8 +71,8 @@ class Example(BaseModel):
         return next((number.e164 for number in self.numbers if number.carrier is carrier), "")
 
 
-async def seed_example(settings: Settings) -> None:
-    """Make what is missing, and write demo.json. Postgres, LiveKit and the simulator must be ready."""
+async def seed_example(settings: Settings) -> dict[str, Any]:
+    """Make what is missing, write demo.json and return it. Postgres, LiveKit and the simulator must be ready."""
     example = read_example()
     former = read_former(settings.home)
     db = await Database.connect(settings.database_url, pooler=settings.database_pooler, max_size=2)
@@ -87,6 +88,7 @@ async def seed_example(settings: Settings) -> None:
         await _route_at_simulator(settings, E164(carrier_number))
     demo = describe_demo(settings, example, org_id, key)
     write_private(settings.home / "demo.json", json.dumps(demo | {"pushed": pushed}, indent=1) + "\n")
+    return demo
 
 
 def read_example(folder: Path = EXAMPLE) -> Example:
@@ -182,7 +184,7 @@ async def _trunks(db: Database, settings: Settings) -> None:
 async def _route_at_simulator(settings: Settings, number: E164) -> None:
     """Own the number at the simulated carrier and tell it whom to ask when someone calls; never at Twilio itself."""
     given = load_given()
-    if uses_twilio(given) or given.twilio_api_base_url:
+    if uses_twilio(given) or is_twilio(given.twilio_api_base_url):
         return
     carrier = TwilioCarrier(settings)
     voice_url = f"{settings.public_url}/webhooks/twilio/voice"
@@ -195,6 +197,12 @@ async def _route_at_simulator(settings: Settings, number: E164) -> None:
             await carrier.route_number(number, voice_url=voice_url, status_url=status_url)
     finally:
         await carrier.close()
+
+
+def is_twilio(base_url: str) -> bool:
+    """Whether the address is Twilio's own, where a number costs money."""
+    host = urlsplit(base_url).hostname or ""
+    return host == "twilio.com" or host.endswith(".twilio.com")
 
 
 async def _buy_at_simulator(settings: Settings, number: E164) -> None:

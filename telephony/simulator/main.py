@@ -1,4 +1,4 @@
-"""The simulated carrier's process: Twilio-shaped REST and its own control API on one loopback port."""
+"""The simulated carrier's process: Twilio-shaped REST and its own control API on one port, by default of loopback."""
 
 import asyncio
 import contextlib
@@ -95,8 +95,8 @@ def build_server(exchange: Exchange) -> uvicorn.Server:
 
 
 async def run_simulator(settings: Settings) -> None:
-    """Serve on loopback until SIGTERM or SIGINT. Raises PortTaken, AccountMissing, JournalBusy, InvalidPersonas."""
-    with _bind(settings.ports.simulator) as listener:
+    """Serve until SIGTERM or SIGINT. Raises PortTaken, AccountMissing, JournalBusy, InvalidPersonas."""
+    with _bind(settings.simulator_host, settings.ports.simulator) as listener:
         async with open_exchange(settings) as exchange:
             server = build_server(exchange)
             loop = asyncio.get_running_loop()
@@ -109,12 +109,15 @@ async def run_simulator(settings: Settings) -> None:
                     loop.remove_signal_handler(number)
 
 
-def _bind(port: int) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind(("127.0.0.1", port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise PortTaken(f"Port {port} is in use: another simulator? Set TRUNKLINE_PORT_BASE to move.") from error
+        raise PortTaken(
+            f"Port {port} of {host} cannot be had ({error.strerror}): another simulator? "
+            "Set TRUNKLINE_PORT_BASE to move."
+        ) from error
     return listener

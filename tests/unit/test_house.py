@@ -7,7 +7,7 @@ import yaml
 from typer.main import get_command
 
 from app import cli
-from app.settings import Settings
+from app.settings import Ports, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS_PARTS = {"postgres", "redis", "livekit", "sip"}
@@ -32,10 +32,25 @@ def test_every_service_of_the_compose_file_runs_a_command_that_exists() -> None:
 
 def test_the_compose_file_sets_only_settings_that_exist() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    set_for_us = set(yaml.safe_load(text)["x-trunkline"]["environment"])
+    compose = yaml.safe_load(text)
+    ours = [service for name, service in compose["services"].items() if name not in OTHERS_PARTS]
+    set_for_us = set().union(*(service["environment"] for service in (compose["x-trunkline"], *ours)))
     asked_for = set(re.findall(r"\$\{([A-Z_]+)", text))
     assert set_for_us <= environment_names()
     assert asked_for - COMPOSE_ONLY <= environment_names()
+
+
+def test_the_simulator_of_the_compose_file_can_be_reached_where_the_comment_says() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    simulator = yaml.safe_load(text)["services"]["simulator"]
+    assert simulator["environment"]["TRUNKLINE_SIMULATOR_HOST"] == "0.0.0.0"  # inside the container
+    assert f"TWILIO_API_BASE_URL=http://simulator:{Ports(None).simulator}" in text
+    assert Settings().simulator_host == "127.0.0.1"
+
+
+def test_the_image_holds_no_secrets_and_no_data() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {".env", ".trunkline*", ".git", ".venv"} <= set(ignored)
 
 
 def test_the_compose_file_pins_the_livekit_versions_of_the_go_module() -> None:
