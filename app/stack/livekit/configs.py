@@ -42,7 +42,7 @@ def livekit_config(settings: Settings) -> str:
                 "api_key": settings.livekit_api_key,
                 "urls": [f"{settings.api_url}/webhooks/livekit"],
             },
-            "logging": {"level": "info", "json": True},
+            "logging": _logging(settings),
         }
     )
 
@@ -62,9 +62,14 @@ def sip_config(settings: Settings) -> str:
             "listen_ip": "127.0.0.1",
             # How many calls fit is the worker's decision; by default LiveKit SIP refuses to dial on a busy CPU.
             "max_cpu_utilization": 1.0,
-            "logging": {"level": "info", "json": True},
+            "logging": _logging(settings),
         }
     )
+
+
+def _logging(settings: Settings) -> dict[str, object]:
+    """At info both write who calls whom into every line of a call."""
+    return {"level": "info" if settings.log_pii else "warn", "json": True}
 
 
 def _redis(settings: Settings) -> dict[str, str]:
