@@ -32,6 +32,7 @@ from telephony.outbound import Lines, hang_up
 from telephony.replacement import REPLACEMENT_SECONDS, WORKER_LOST, has_agent, replace_agent
 from telephony.sip_progress import end_of_sip_leg
 from telephony.switchboard import EventName, LiveKitEvent
+from telephony.trunk_watch import mend_trunks
 
 log = get_logger(__name__)
 
@@ -104,11 +105,14 @@ async def record_unanswered(lines: Lines, room_name: str, leg: RoomLeg) -> None:
 
 async def watch_calls(lines: Lines) -> None:
     """Run for as long as the process does (the api owns it): replace agents whose heart stopped, and now and then end
-    the calls whose end nobody told us. Any number of processes may watch."""
+    the calls whose end nobody told us, and mend LiveKit's trunks. Any number of processes may watch."""
+    # Beside the watch, here and below: no heart waits for it.
+    lines.keep(mend_trunks(lines), name="trunks")
     for round_ in itertools.count(1):
         try:
             await rescue_silent(lines)
             if round_ % SWEEP_EVERY == 0:
+                lines.keep(mend_trunks(lines), name="trunks")
                 await hang_up_abandoned(lines)
                 await end_lost(lines)
         # The outermost loop: whatever is wrong now (Postgres restarts, LiveKit is away) may be right in a second.

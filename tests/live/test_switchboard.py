@@ -9,7 +9,7 @@ import pytest
 from app.db import Database
 from app.ids import E164, OrgId
 from app.settings import Settings
-from telephony import replacement, store
+from telephony import replacement, store, trunk_watch
 from telephony.calls import Call, CallStatus, EndReason, EndResult, load_call, read_call
 from telephony.legs import LegKind
 from telephony.lines.trunks import sync_trunks
@@ -17,6 +17,7 @@ from telephony.outbound import Lines, build_lines
 from telephony.rescue import watch_calls
 from telephony.simulator.phone.sip_phone import SipCall, place_sip_call
 from telephony.switchboard import ForgedWebhook
+from telephony.trunk_watch import trunks_match
 from tests.db.world import make_number
 from tests.live.harness import wait_for
 from tests.live.livekit_parts import Receiver, event_kinds, receiving_webhooks, running_livekit, running_worker
@@ -228,6 +229,26 @@ async def test_trunks_follow_the_rows_and_a_second_sync_changes_nothing(lines: L
     assert [trunk.name for trunk in await lines.switchboard.list_inbound_trunks()] == ["trunkline: catch-all"]
     [rule] = await lines.switchboard.list_dispatch_rules()
     assert rule.room_prefix == "call-"
+
+
+async def test_trunks_that_livekit_lost_come_back_by_themselves(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trunk_watch, "SECOND_LOOK_SECONDS", 0.1)
+    board = lines.switchboard
+    assert await trunks_match(board, lines.db, lines.settings)
+    for trunk in await board.list_inbound_trunks():
+        await board.delete_trunk(trunk.id)
+    for rule in await board.list_dispatch_rules():
+        await board.delete_dispatch_rule(rule.id)
+    assert not await trunks_match(board, lines.db, lines.settings)
+    lines.keep(watch_calls(lines), name="watch")
+
+    async def mended() -> bool:
+        return await trunks_match(board, lines.db, lines.settings)
+
+    await wait_for(mended, what="the trunks")
+    async with place_sip_call("127.0.0.1", lines.settings.ports.sip, UNKNOWN) as phone:
+        await phone.wait_over(8)
+        assert phone.refused_with == 486, "LiveKit SIP knows the caller's trunk again, and that there is no worker"
 
 
 async def test_a_webhook_with_a_changed_body_is_a_forgery(lines: Lines) -> None:
