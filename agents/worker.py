@@ -204,7 +204,7 @@ async def converse(context: JobContext, desk: Desk, db: Database, opened: Opened
         running = seat_session(room, state, person, providers, desk.settings)
         try:
             transcript.listen(running.session, lambda: state.active)
-            keep_company(Company(desk, db, room, call, person, state, ending, running))
+            keep_company(Company(desk, db, room, call, person, state, ending, running, transcript))
             await start_session(running, room, state, recording)
             with desk.calls.hold(context.job.id, ending):
                 cause = await ending.wait()

@@ -8,7 +8,9 @@ from livekit import rtc
 from agents.conversation_state import ConversationState
 from agents.course.apologies import Apologies
 from agents.course.ending import Ending, Patience, limit_duration
+from agents.course.keys import listen_for_keys, take_keys
 from agents.desk import Desk
+from agents.record.transcript import Transcript
 from agents.session import RunningSession
 from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger
@@ -31,17 +33,20 @@ class Company:
     state: ConversationState
     ending: Ending
     running: RunningSession
+    transcript: Transcript
 
 
 def keep_company(company: Company) -> None:
     """Start it all; the running session owns the tasks."""
     running, ending = company.running, company.ending
     session, state, voice = running.session, company.state, company.desk.engines.speaking
+    pressed = listen_for_keys(company.room, company.person, company.transcript)
     running.keep(warm_first_words(company), name="first words")
     running.keep(beat(company), name="heartbeat")
     running.keep(note_answer(company), name="answer")
     running.keep(Apologies(session, state, voice).run(ending), name="apologies")
     running.keep(Patience(session, state).run(ending), name="patience")
+    running.keep(take_keys(session, state, pressed), name="keys")
     running.keep(limit_duration(session, state, ending), name="longest call")
 
 
