@@ -11,6 +11,7 @@ import logging
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from livekit.agents import AgentServer, AssignmentTimeoutError, AutoSubscribe, JobContext, JobExecutorType, JobRequest
 
@@ -101,6 +102,10 @@ def build_server(desk: Desk) -> AgentServer:
         finally:
             desk.calls.forget(context.job.id)
 
+    def tell_ready(_worker_id: str, _server: Any) -> None:
+        log.info("ready", calls_at_most=settings.worker_max_calls)
+
+    server.on("worker_registered", tell_ready)
     server.rtc_session(take_call, agent_name=settings.agent_name, on_request=lambda request: take_job(request, desk))
     return server
 
@@ -190,6 +195,8 @@ async def refuse_call(room_name: str, settings: Settings) -> None:
 async def converse(context: JobContext, desk: Desk, db: Database, opened: Opened) -> None:
     """The conversation, however it ends."""
     room, call = context.room, opened.call
+    about = {"channel": call.channel.value, "direction": call.direction.value, "rescue": opened.rescue}
+    log.info("call taken", call_id=str(call.id), **about)
     ending = Ending()
     watch_room(room, ending)
     person = await find_person(room, within_seconds=LEG_SECONDS)
@@ -213,3 +220,4 @@ async def converse(context: JobContext, desk: Desk, db: Database, opened: Opened
             await running.close()
     finally:
         await wrap_up.put_away(providers, transcript, recording)
+        await wrap_up.tell_end(db, call, transcript)

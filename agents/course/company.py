@@ -78,6 +78,7 @@ async def note_answer(company: Company) -> None:
         company.state.answer()
     else:
         await company.running.wait_until_heard()
+    log.info("call answered", call_id=str(company.call.id))
     await mark_answered(company.db, company.call.id)
 
 

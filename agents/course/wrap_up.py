@@ -74,3 +74,20 @@ async def put_away(providers: Providers, transcript: Transcript, recording: Reco
         await providers.close()
     finally:
         await asyncio.gather(transcript.close(), recording.finish())
+
+
+async def tell_end(db: Database, call: Call, transcript: Transcript) -> None:
+    """One line in the log, once everything is put away: the end as the row has it, whoever was first to write it."""
+    told = log.bind(call_id=str(call.id), turns=transcript.turns)
+    try:
+        now = await load_call(db, call.id)
+    except DatabaseUnavailable as error:
+        told.warning("call left, and its end not known", error=error.detail)
+        return
+    if now.end is None:
+        told.info("call left: it goes on without this worker, or its end is still to be told")
+        return
+    began = now.answered_at or now.ended_at
+    seconds = (now.ended_at - began).total_seconds() if now.ended_at and began else 0.0
+    result, reason, at_fault = now.end.result.value, now.end.reason.value, now.end.at_fault.value
+    told.info("call ended", result=result, reason=reason, at_fault=at_fault, seconds=round(seconds, 1))

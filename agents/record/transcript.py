@@ -67,6 +67,8 @@ class Transcript:
         self._db = db
         self._org_id: OrgId = call.org_id
         self._call_id: CallId = call.id
+        self.turns = 0
+        """Things said so far, by either side."""
         self._writes: asyncio.Queue[Write | None] = asyncio.Queue()
         self._writer = asyncio.create_task(self._write_all(), name="transcript")
 
@@ -86,6 +88,7 @@ class Transcript:
 
     def add_turn(self, turn: Turn) -> None:
         kind = EventKind.TOOL_CALLED if turn.role == "tool" else EventKind.TURN_ADDED
+        self.turns += turn.role != "tool"
         data = {"turn_id": str(turn.id), "role": turn.role, "agent": turn.agent, "text": turn.text}
         if turn.tool:
             data["tool"] = turn.tool["name"]

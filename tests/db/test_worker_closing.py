@@ -7,16 +7,19 @@ from typing import Any
 
 import pytest
 from livekit.rtc import EventEmitter
+from structlog.testing import capture_logs
 
 from agents import worker
 from agents.course import wrap_up
 from agents.course.opening import Opened
 from agents.desk import Desk, OpenCalls
+from agents.record.transcript import Transcript, Turn
 from agents.team.parse import parse_team
+from app.clock import utc_now
 from app.db import Database, DatabaseUnavailable
 from app.ids import E164, OrgId
 from app.settings import Settings
-from telephony.calls import Call, End, EndReason, EndResult
+from telephony.calls import Call, End, EndReason, EndResult, end_call, mark_answered
 from telephony.carriers.base import CarrierName
 from telephony.inbound import Arrival, answer_inbound
 from telephony.legs import LegKind
@@ -90,3 +93,30 @@ async def test_the_line_is_closed_though_postgres_is_away(
     await wrap_up.end_by(db, Settings(home=tmp_path), call, end)
     assert hung_up == [(call, end)]
     await wrap_up.end_by(db, Settings(home=tmp_path), call, room_leg(LegKind.SIP, "sip_person"))
+
+
+async def test_the_log_tells_how_a_call_ended_and_nothing_of_who_called_or_what_was_said(
+    db: Database, call: Call
+) -> None:
+    transcript = Transcript(db, call)
+    transcript.add_turn(Turn("person", None, "My secret.", utc_now()))
+    transcript.add_turn(
+        Turn("tool", "reception", "Done.", utc_now(), tool={"name": "look_up", "arguments": {}, "is_error": False})
+    )
+    await transcript.close()
+    await mark_answered(db, call.id)
+    await end_call(db, call.id, End(EndResult.COMPLETED, EndReason.CALLER_HUNG_UP))
+    with capture_logs() as lines:
+        await wrap_up.tell_end(db, call, transcript)
+    [line] = lines
+    seconds = line.pop("seconds")
+    assert 0 <= seconds < 30
+    assert line == {
+        "event": "call ended",
+        "log_level": "info",
+        "call_id": str(call.id),
+        "result": "completed",
+        "reason": "caller_hung_up",
+        "at_fault": "nobody",
+        "turns": 1,
+    }
