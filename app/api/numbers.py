@@ -13,11 +13,12 @@ from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.db import Connection
 from app.errors import InvalidInput
-from app.ids import OrgId
+from app.ids import OrgId, TrunkId
 from telephony import reading_store
 from telephony.carriers.base import CarrierName
 from telephony.lines.numbers import Number, add_number, list_numbers, load_number, parse_number
 from telephony.lines.routes import set_route
+from telephony.lines.trunk_records import TrunkNotFound, find_trunk
 from telephony.lines.trunks import sync_trunks
 
 router = APIRouter(prefix="/api/v1/numbers", tags=["Numbers"], responses=problem_responses())
@@ -29,8 +30,14 @@ class NoSuchTeam(InvalidInput):
     code = "team_not_found"
 
 
+class NoSuchTrunk(InvalidInput):
+    """The organization has no SIP trunk of that name, or the number is not a SIP number."""
+
+    code = "invalid_trunk"
+
+
 class NumberOut(BaseModel):
-    """A number of ours; `team_id` is the team that answers it, or null."""
+    """A number of ours; `team_id` is the team that answers it, or null; `trunk_id` its own SIP trunk, or null."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -41,6 +48,7 @@ class NumberOut(BaseModel):
                     "name": "Main line",
                     "carrier": "sip",
                     "team_id": "0199f2a4-6f0e-7c60-9d0b-000000000011",
+                    "trunk_id": None,
                     "created_at": "2026-11-20T17:39:00Z",
                 }
             ]
@@ -52,11 +60,13 @@ class NumberOut(BaseModel):
     name: str
     carrier: CarrierName
     team_id: UUID | None
+    trunk_id: UUID | None
     created_at: datetime
 
 
 class NewNumber(BaseModel):
-    """A number that a carrier gave us, and the team (its slug) that shall answer it."""
+    """A number that a carrier gave us, the team (its slug) that shall answer it, and for a SIP number the trunk (its
+    name) that it belongs to."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -68,6 +78,7 @@ class NewNumber(BaseModel):
     e164: str = Field(min_length=3, max_length=40)
     carrier: CarrierName
     team: str | None = Field(None, max_length=63)
+    trunk: str | None = Field(None, max_length=100)
     name: str = Field("", max_length=100)
 
 
@@ -97,9 +108,10 @@ async def post_number(
 
 
 async def add_routed_number(connection: Connection, org_id: OrgId, body: NewNumber) -> Number:
-    """Raises InvalidNumber, NumberTaken or NoSuchTeam; then nothing was added."""
+    """Raises InvalidNumber, NumberTaken, NoSuchTrunk or NoSuchTeam; then nothing was added."""
     e164 = parse_number(body.e164, await reading_store.select_country(connection, org_id))
-    number = await add_number(connection, org_id, e164=e164, carrier=body.carrier, name=body.name)
+    trunk_id = None if body.trunk is None else await choose_trunk(connection, org_id, body.carrier, body.trunk)
+    number = await add_number(connection, org_id, e164=e164, carrier=body.carrier, name=body.name, trunk_id=trunk_id)
     if body.team is None:
         return number
     team = await reading_store.select_published_version(connection, org_id, body.team)
@@ -110,6 +122,17 @@ async def add_routed_number(connection: Connection, org_id: OrgId, body: NewNumb
     return await load_number(connection, org_id, number.id)
 
 
+async def choose_trunk(connection: Connection, org_id: OrgId, carrier: CarrierName, name: str) -> TrunkId:
+    """Raises NoSuchTrunk."""
+    why = "only a SIP number stands on a trunk"
+    if carrier is CarrierName.SIP:
+        try:
+            return (await find_trunk(connection, org_id, name)).id
+        except TrunkNotFound:
+            why = "no such trunk"
+    raise NoSuchTrunk(f"The trunk {name} cannot be used.", errors=[{"path": "body.trunk", "message": why}])
+
+
 def render_number(number: Number) -> NumberOut:
     return NumberOut(
         id=number.id,
@@ -117,5 +140,6 @@ def render_number(number: Number) -> NumberOut:
         name=number.name,
         carrier=number.carrier,
         team_id=number.team_id,
+        trunk_id=number.trunk_id,
         created_at=number.created_at,
     )

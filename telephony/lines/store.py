@@ -89,6 +89,53 @@ async def select_route(connection: Connection, e164: str) -> Row | None:
     )
 
 
+_TRUNK = "select id, name, direction, address, username, allowed_addresses, created_at from trunks"
+"""All that a request may read: its role has no grant on the sealed password."""
+
+
+async def insert_trunk(
+    connection: Connection,
+    *,
+    trunk_id: UUID,
+    org_id: UUID,
+    name: str,
+    direction: str,
+    allowed_addresses: Sequence[str],
+    address: str | None,
+    username: str | None,
+    password_sealed: bytes | None,
+) -> None:
+    await connection.execute(
+        """
+        insert into trunks (id, org_id, name, direction, allowed_addresses, address, username, password_sealed)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        """,
+        trunk_id,
+        org_id,
+        name,
+        direction,
+        list(allowed_addresses),
+        address,
+        username,
+        password_sealed,
+    )
+
+
+async def select_trunks(connection: Connection, org_id: UUID) -> Sequence[Row]:
+    return await connection.fetch(f"{_TRUNK} where org_id = $1 order by name", org_id)
+
+
+async def select_trunk(
+    connection: Connection, org_id: UUID, *, trunk_id: UUID | None = None, name: str | None = None
+) -> Row | None:
+    """By id or by name, whichever is given."""
+    return await connection.fetchrow(f"{_TRUNK} where org_id = $1 and (id = $2 or name = $3)", org_id, trunk_id, name)
+
+
+async def delete_trunk(connection: Connection, org_id: UUID, trunk_id: UUID) -> None:
+    await connection.execute("delete from trunks where org_id = $1 and id = $2", org_id, trunk_id)
+
+
 async def select_outbound_trunks(connection: Connection) -> Sequence[Row]:
     return await connection.fetch("select * from trunks where direction = 'outbound' order by created_at, id")
 

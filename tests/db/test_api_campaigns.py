@@ -148,5 +148,6 @@ async def test_a_large_file_lies_on_disk_while_it_is_read(api: Api, monkeypatch:
     )
     rows = b"".join(b"+1202555%04d,%s\n" % (n, b"x" * 15_000) for n in range(100, 200))
     response = await create(api, await api.key(), file=b"phone,note\n" + rows)
-    assert response.json()["import"]["accepted"] == 100
+    # One of them is the organization's own number.
+    assert response.json()["import"]["accepted"] == 99
     assert rolled

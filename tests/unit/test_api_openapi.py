@@ -96,6 +96,8 @@ def test_the_interface_has_what_was_promised(document: dict[str, Any]) -> None:
         "/api/v1/campaigns/{campaign_id}/results": {"get"},
         "/api/v1/teams": {"get", "post"},
         "/api/v1/numbers": {"get", "post"},
+        "/api/v1/trunks": {"get", "post"},
+        "/api/v1/trunks/{trunk_id}": {"delete"},
         "/api/v1/api_keys": {"get", "post"},
         "/api/v1/api_keys/{key_id}": {"delete"},
         "/api/v1/events": {"get"},
