@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, BinaryIO
+from uuid import UUID
 
 from app.db import Connection, Database, Row
 from app.errors import Conflict, InvalidInput, NotFound
@@ -161,10 +162,18 @@ async def load_campaign(
         return await _select_campaign(connection, org_id, campaign_id)
 
 
-async def list_campaigns(db: Database, org_id: OrgId, *, claims: Mapping[str, Any] | None = None) -> list[Campaign]:
-    """Newest first."""
+async def list_campaigns(
+    db: Database,
+    org_id: OrgId,
+    *,
+    claims: Mapping[str, Any] | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int | None = None,
+) -> list[Campaign]:
+    """Newest first; `before`: the instant and id of the last one seen."""
     async with db.system() if claims is None else db.request(claims) as connection:
-        return [read_campaign(row) for row in await store.select_campaigns(connection, org_id)]
+        rows = await store.select_campaigns(connection, org_id, before=before, limit=limit)
+    return [read_campaign(row) for row in rows]
 
 
 async def start_campaign(

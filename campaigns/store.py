@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -94,9 +95,20 @@ async def select_campaign(connection: Connection, org_id: UUID, campaign_id: UUI
     return await connection.fetchrow(f"{_CAMPAIGN} where c.org_id = $1 and c.id = $2", org_id, campaign_id)
 
 
-async def select_campaigns(connection: Connection, org_id: UUID) -> Sequence[Row]:
-    """Newest first."""
-    return await connection.fetch(f"{_CAMPAIGN} where c.org_id = $1 order by c.created_at desc, c.id desc", org_id)
+async def select_campaigns(
+    connection: Connection, org_id: UUID, *, before: tuple[datetime, UUID] | None = None, limit: int | None = None
+) -> Sequence[Row]:
+    """Newest first, from after `before` on; all of them without a limit."""
+    return await connection.fetch(
+        f"""
+        {_CAMPAIGN} where c.org_id = $1 and ($2::timestamptz is null or (c.created_at, c.id) < ($2, $3::uuid))
+        order by c.created_at desc, c.id desc limit $4
+        """,
+        org_id,
+        before[0] if before else None,
+        before[1] if before else None,
+        limit,
+    )
 
 
 async def set_running(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:

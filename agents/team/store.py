@@ -1,6 +1,7 @@
 """The SQL of teams and their versions. Every function takes the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -71,14 +72,21 @@ async def select_published(connection: Connection, org_id: UUID, slug: str) -> R
     )
 
 
-async def select_teams(connection: Connection, org_id: UUID) -> Sequence[Row]:
-    """Each team with the number of the version that answers calls now (null without one) and of the latest."""
+async def select_teams(
+    connection: Connection, org_id: UUID, *, before: tuple[datetime, UUID] | None = None, limit: int | None = None
+) -> Sequence[Row]:
+    """Each team with the number of the version that answers calls now (null without one) and of the latest; newest
+    first, from after `before` on; all of them without a limit."""
     return await connection.fetch(
         """
         select t.id, t.org_id, t.slug, t.name, t.created_at, max(v.version) as latest_version,
                max(v.version) filter (where v.status = 'published') as published_version
         from teams t left join team_versions v on v.team_id = t.id
-        where t.org_id = $1 group by t.id order by t.slug
+        where t.org_id = $1 and ($2::timestamptz is null or (t.created_at, t.id) < ($2, $3::uuid))
+        group by t.id order by t.created_at desc, t.id desc limit $4
         """,
         org_id,
+        before[0] if before else None,
+        before[1] if before else None,
+        limit,
     )

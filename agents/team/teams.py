@@ -1,10 +1,11 @@
 """Teams as they are kept: every push is a new version, and one version of a team at most answers calls."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from agents.team import store
 from agents.team.checks import Fault
@@ -82,10 +83,17 @@ async def push_team(
     return replace(stored, warnings=tuple(parsed.warnings))
 
 
-async def list_teams(db: Database, claims: Mapping[str, Any] | None, org_id: OrgId) -> Sequence[Team]:
-    """Every team of the organization, by slug."""
+async def list_teams(
+    db: Database,
+    claims: Mapping[str, Any] | None,
+    org_id: OrgId,
+    *,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int | None = None,
+) -> list[Team]:
+    """The organization's teams, newest first; `before`: the instant and id of the last one seen."""
     async with _transaction(db, claims) as connection:
-        return [_team(row) for row in await store.select_teams(connection, org_id)]
+        return [_team(row) for row in await store.select_teams(connection, org_id, before=before, limit=limit)]
 
 
 async def load_team_version(connection: Connection, version_id: TeamVersionId) -> TeamVersion:

@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 
 from app.api.campaign_shapes import UPLOAD, CampaignOut, NewCampaign, ProgressOut, render_campaign
 from app.api.dependencies import Parts, State, require
-from app.api.wire.pages import Page
+from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
 from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.ids import CampaignId, OrgId
@@ -30,9 +30,15 @@ Writing = Annotated[Principal, require(Scope.CAMPAIGNS_WRITE)]
 
 
 @router.get("", summary="Campaigns, newest first")
-async def get_campaigns(state: Parts, principal: Reading) -> Page[CampaignOut]:
-    found = await campaigns.list_campaigns(state.db, principal.org_id, claims=principal.claims())
-    return Page(data=[render_campaign(campaign) for campaign in found], next_cursor=None)
+async def get_campaigns(
+    state: Parts, principal: Reading, limit: Limit = 50, cursor: Cursor = None
+) -> Page[CampaignOut]:
+    rows = await campaigns.list_campaigns(
+        state.db, principal.org_id, **_as(principal), before=read_cursor(cursor), limit=limit + 1
+    )
+    found, more = split_page(rows, limit)
+    following = write_cursor((found[-1].created_at, found[-1].id)) if more else None
+    return Page(data=[render_campaign(campaign) for campaign in found], next_cursor=following)
 
 
 @router.post(

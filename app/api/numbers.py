@@ -8,7 +8,7 @@ from fastapi import APIRouter, status
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import Parts, require
-from app.api.wire.pages import Page
+from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
 from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.db import Connection
@@ -82,11 +82,19 @@ class NewNumber(BaseModel):
     name: str = Field("", max_length=100)
 
 
-@router.get("", summary="Our numbers")
-async def get_numbers(state: Parts, principal: Annotated[Principal, require(Scope.CALLS_READ)]) -> Page[NumberOut]:
+@router.get("", summary="Our numbers, newest first")
+async def get_numbers(
+    state: Parts,
+    principal: Annotated[Principal, require(Scope.CALLS_READ)],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[NumberOut]:
+    before = read_cursor(cursor)
     async with state.db.request(principal.claims()) as connection:
-        numbers = await list_numbers(connection, principal.org_id)
-    return Page(data=[render_number(number) for number in numbers], next_cursor=None)
+        rows = await list_numbers(connection, principal.org_id, before=before, limit=limit + 1)
+    numbers, more = split_page(rows, limit)
+    following = write_cursor((numbers[-1].created_at, numbers[-1].id)) if more else None
+    return Page(data=[render_number(number) for number in numbers], next_cursor=following)
 
 
 @router.post(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agents.team import teams
 from agents.team.teams import Team, TeamVersion
 from app.api.dependencies import Parts, require
-from app.api.wire.pages import Page
+from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
 from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.errors import InvalidInput
@@ -102,10 +102,18 @@ _BODY: dict[str, Any] = {
 }
 
 
-@router.get("", summary="Teams")
-async def get_teams(state: Parts, principal: Annotated[Principal, require(Scope.CALLS_READ)]) -> Page[TeamOut]:
-    found = await teams.list_teams(state.db, principal.claims(), principal.org_id)
-    return Page(data=[render_team(team) for team in found], next_cursor=None)
+@router.get("", summary="Teams, newest first")
+async def get_teams(
+    state: Parts,
+    principal: Annotated[Principal, require(Scope.CALLS_READ)],
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[TeamOut]:
+    before = read_cursor(cursor)
+    rows = await teams.list_teams(state.db, principal.claims(), principal.org_id, before=before, limit=limit + 1)
+    found, more = split_page(rows, limit)
+    following = write_cursor((found[-1].created_at, found[-1].id)) if more else None
+    return Page(data=[render_team(team) for team in found], next_cursor=following)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, summary="Push a team file and publish it", openapi_extra=_BODY)

@@ -140,8 +140,11 @@ async def add_number(
     return await find_number(connection, org_id, e164)
 
 
-async def list_numbers(connection: Connection, org_id: OrgId) -> list[Number]:
-    return [_read_number(row) for row in await store.select_numbers(connection, org_id)]
+async def list_numbers(
+    connection: Connection, org_id: OrgId, *, before: tuple[datetime, UUID] | None = None, limit: int | None = None
+) -> list[Number]:
+    """Newest first; `before`: the instant and id of the last one seen."""
+    return [_read_number(row) for row in await store.select_numbers(connection, org_id, before=before, limit=limit)]
 
 
 async def find_number(connection: Connection, org_id: OrgId, e164: E164) -> Number:

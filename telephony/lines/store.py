@@ -1,6 +1,7 @@
 """The SQL of numbers, routes and trunks. Every function takes the caller's transaction."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from app.db import Connection, Row
@@ -27,13 +28,20 @@ async def insert_number(
     )
 
 
-async def select_numbers(connection: Connection, org_id: UUID) -> Sequence[Row]:
+async def select_numbers(
+    connection: Connection, org_id: UUID, *, before: tuple[datetime, UUID] | None = None, limit: int | None = None
+) -> Sequence[Row]:
+    """Newest first, from after `before` on; all of them without a limit."""
     return await connection.fetch(
         """
         select n.*, r.team_id from numbers n left join routes r on r.number_id = n.id
-        where n.org_id = $1 order by n.e164
+        where n.org_id = $1 and ($2::timestamptz is null or (n.created_at, n.id) < ($2, $3::uuid))
+        order by n.created_at desc, n.id desc limit $4
         """,
         org_id,
+        before[0] if before else None,
+        before[1] if before else None,
+        limit,
     )
 
 
