@@ -44,7 +44,7 @@ def create(
     if example:
         from app.stack.seed import seed_example
 
-        demo = asyncio.run(seed_example(settings))
+        demo = asyncio.run(seed_example(settings, simulator_elsewhere=True))
         org_id, key = demo["org_id"], demo["api_key"]
     else:
         org_id, key = asyncio.run(create_with_key(settings, slug=slug, name=name, country=country))

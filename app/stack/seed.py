@@ -71,8 +71,12 @@ class Example(BaseModel):
         return next((number.e164 for number in self.numbers if number.carrier is carrier), "")
 
 
-async def seed_example(settings: Settings) -> dict[str, Any]:
-    """Make what is missing, write demo.json and return it. Postgres, LiveKit and the simulator must be ready."""
+async def seed_example(settings: Settings, *, simulator_elsewhere: bool = False) -> dict[str, Any]:
+    """Make what is missing, write demo.json and return it. Postgres, LiveKit and the simulator must be ready.
+
+    `simulator_elsewhere`: a person's own TWILIO_API_BASE_URL is a simulator too (the compose file's), and gets our
+    number.
+    """
     example = read_example()
     former = read_former(settings.home)
     db = await Database.connect(settings.database_url, pooler=settings.database_pooler, max_size=2)
@@ -85,7 +89,8 @@ async def seed_example(settings: Settings) -> dict[str, Any]:
     finally:
         await db.close()
     if carrier_number := example.number_of(CarrierName.TWILIO):
-        await _route_at_simulator(settings, E164(carrier_number))
+        if has_simulator(load_given(), settings, elsewhere=simulator_elsewhere):
+            await _route_at_simulator(settings, E164(carrier_number))
     demo = describe_demo(settings, example, org_id, key)
     write_private(settings.home / "demo.json", json.dumps(demo | {"pushed": pushed}, indent=1) + "\n")
     return demo
@@ -183,9 +188,6 @@ async def _trunks(db: Database, settings: Settings) -> None:
 
 async def _route_at_simulator(settings: Settings, number: E164) -> None:
     """Own the number at the simulated carrier and tell it whom to ask when someone calls; never at Twilio itself."""
-    given = load_given()
-    if uses_twilio(given) or is_twilio(given.twilio_api_base_url):
-        return
     carrier = TwilioCarrier(settings)
     voice_url = f"{settings.public_url}/webhooks/twilio/voice"
     status_url = f"{settings.public_url}/webhooks/twilio/status"
@@ -199,10 +201,12 @@ async def _route_at_simulator(settings: Settings, number: E164) -> None:
         await carrier.close()
 
 
-def is_twilio(base_url: str) -> bool:
-    """Whether the address is Twilio's own, where a number costs money."""
-    host = urlsplit(base_url).hostname or ""
-    return host == "twilio.com" or host.endswith(".twilio.com")
+def has_simulator(given: Settings, settings: Settings, *, elsewhere: bool) -> bool:
+    """Whether the carrier is a simulator, where a number costs nothing. At Twilio itself it is money."""
+    host = urlsplit(settings.twilio_api_base_url).hostname or ""
+    if not host or uses_twilio(given) or host == "twilio.com" or host.endswith(".twilio.com"):
+        return False
+    return elsewhere or not given.twilio_api_base_url
 
 
 async def _buy_at_simulator(settings: Settings, number: E164) -> None:
