@@ -3,7 +3,7 @@
 Every time is taken from the caller's own SIP messages and RTP packets. The figures of one run may be compared with
 each other; between machines, and between runs on a noisy one, compare ratios.
 
-    python -m bench.calls [--calls 10] [--at-once 6] [--json FILE]
+    python -m bench.calls [--calls 8] [--at-once 6] [--json FILE]
 """
 
 import argparse
@@ -134,7 +134,7 @@ async def run(calls: int, at_once: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=10, help="calls one after the other")
+    parser.add_argument("--calls", type=int, default=8, help="calls one after the other")
     parser.add_argument("--at-once", type=int, default=6, help="calls at the same time, afterwards")
     parser.add_argument("--json", type=Path, help="write all figures there")
     arguments = parser.parse_args()

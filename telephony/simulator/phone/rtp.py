@@ -101,6 +101,8 @@ class RtpSocket(asyncio.DatagramProtocol):
     def press(self, digit: str) -> None:
         """Queue a DTMF digit as an RFC 4733 event of 100 ms."""
         code = _DIGITS.index(digit)
+        # Two digits in a row are told apart by when they began: a packet of silence moves the clock between them.
+        self._queue.append((_PCMU, SILENT_FRAME, None))
         for step in range(1, 6):
             end = 0x80 if step == 5 else 0
             self._queue.append((_TELEPHONE_EVENT, struct.pack("!BBH", code, end | 10, step * FRAME_SAMPLES), None))

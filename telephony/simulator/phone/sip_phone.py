@@ -116,9 +116,11 @@ class SipCall:
         transport, _ = await loop.create_datagram_endpoint(
             asyncio.DatagramProtocol, remote_addr=("127.0.0.1", self._local_port)
         )
-        transport.sendto(cue.encode())
-        with suppress(TimeoutError):
-            await self.wait_over(3)
+        for _ in range(3):
+            transport.sendto(cue.encode())
+            with suppress(TimeoutError):
+                await self.wait_over(1)
+                break
         transport.close()
 
     async def follow_trace(self) -> None:
