@@ -88,9 +88,9 @@ async def seed_example(settings: Settings, *, simulator_elsewhere: bool = False)
         await _trunks(db, settings)
     finally:
         await db.close()
-    if carrier_number := example.number_of(CarrierName.TWILIO):
-        if has_simulator(load_given(), settings, elsewhere=simulator_elsewhere):
-            await _route_at_simulator(settings, E164(carrier_number))
+    carrier_number = example.number_of(CarrierName.TWILIO)
+    if carrier_number and has_simulator(load_given(), settings, elsewhere=simulator_elsewhere):
+        await _route_at_simulator(settings, E164(carrier_number))
     demo = describe_demo(settings, example, org_id, key)
     write_private(settings.home / "demo.json", json.dumps(demo | {"pushed": pushed}, indent=1) + "\n")
     return demo
