@@ -282,12 +282,17 @@ class Switchboard:
         return api.RoomAgentDispatch(agent_name=self._agent_name, metadata=metadata.model_dump_json())
 
 
+GONE_MEANWHILE = frozenset({"could not find object", "requested room does not exist"})
+"""What LiveKit says, under the code `unknown`, of a room that somebody else deletes at the same moment."""
+
+
 async def ask(request: Awaitable[Answer]) -> Answer:
     """Await LiveKit's answer. Raises SwitchboardError."""
     try:
         return await request
     except api.ServerError as error:
-        raise SwitchboardError(f"LiveKit refused: {error.code}.", livekit_code=error.code) from error
+        code = "not_found" if error.message in GONE_MEANWHILE else error.code
+        raise SwitchboardError(f"LiveKit refused: {code}.", livekit_code=code) from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise SwitchboardError("LiveKit does not answer; check LIVEKIT_URL.", livekit_code="timeout") from error
 

@@ -91,12 +91,14 @@ async def receiving_webhooks(lines: Lines) -> AsyncGenerator[Receiver]:
     try:
         yield receiver
     finally:
-        # LiveKit tells late: nothing of this test's rooms may reach the next one's database.
-        rooms = {event.room_name for _, event in receiver.heard}
-        for room in rooms:
-            await lines.switchboard.close_room(room)
-        await wait_for(lambda: receiver.finished(rooms), what="the end of the rooms")
-        await runner.cleanup()
+        try:
+            # LiveKit tells late: nothing of this test's rooms may reach the next one's database.
+            rooms = {event.room_name for _, event in receiver.heard}
+            for room in rooms:
+                await lines.switchboard.close_room(room)
+            await wait_for(lambda: receiver.finished(rooms), what="the end of the rooms")
+        finally:
+            await runner.cleanup()
 
 
 @dataclass
