@@ -4,6 +4,7 @@ The only place that reads the environment. `trunkline up` writes `stack.env` (06
 where the embedded parts listen, so that every process and every command of this folder agree without a flag.
 """
 
+import os
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -94,6 +95,23 @@ class Settings(BaseSettings):
     )
     """Calls that one worker takes at most; beyond it calls are refused, never left ringing. Four a core: with more,
     the offline engines fall behind the callers."""
+    sip_ringing_timeout_seconds: float = Field(4.0, validation_alias="TRUNKLINE_SIP_RINGING_TIMEOUT_SECONDS")
+    sip_allowed_addresses: Annotated[list[str], NoDecode] = Field(
+        ["127.0.0.1/32"], validation_alias="TRUNKLINE_SIP_ALLOWED_ADDRESSES"
+    )
+
+    # -- carriers
+    twilio_account_sid: str = Field("", validation_alias="TWILIO_ACCOUNT_SID")
+    twilio_auth_token: SecretStr = Field(SecretStr(""), validation_alias="TWILIO_AUTH_TOKEN")
+    twilio_api_base_url: str = Field("", validation_alias="TWILIO_API_BASE_URL")
+    """Empty for Twilio itself; the embedded default points the real SDK at the simulator."""
+    simulator_host: str = Field("127.0.0.1", validation_alias="TRUNKLINE_SIMULATOR_HOST")
+    """Where the simulated carrier listens; its control API obeys loopback clients only, whatever stands here."""
+    plivo_auth_id: str = Field("", validation_alias="PLIVO_AUTH_ID")
+    plivo_auth_token: SecretStr = Field(SecretStr(""), validation_alias="PLIVO_AUTH_TOKEN")
+    carrier_timeout_seconds: float = Field(10.0, validation_alias="TRUNKLINE_CARRIER_TIMEOUT_SECONDS")
+    uncertain_grace_seconds: float = Field(60.0, validation_alias="TRUNKLINE_UNCERTAIN_GRACE_SECONDS")
+    """How long a dial of unknown outcome waits before the carrier's own list is believed."""
 
     # -- speech and language models
     stt: Provider = Field(Provider.OFFLINE, validation_alias="TRUNKLINE_STT")
