@@ -188,7 +188,7 @@ async def dial_campaign(demo: Demo) -> None:
     contacts = EXAMPLE / "contacts.csv"
     ran = await asyncio.to_thread(
         _trunkline, *("campaign", "run", str(contacts), "--team", "reminder", "--out", str(results)),
-        *("--max-concurrent", "6", "--calls-per-second", "3", "--ring-timeout", "15"),
+        *("--max-concurrent", "5", "--calls-per-second", "3", "--ring-timeout", "15"),
         *("--max-attempts", "2", "--retry-delay", "3"),
     )  # fmt: skip
     demo.check("campaign dialed to the end", ran == 0, f"results in {results}")
