@@ -115,7 +115,8 @@ class Database:
             raise DatabaseUnavailable("Postgres does not answer; try again in a moment.") from error
         try:
             yield connection
-        except (TimeoutError, *_LOSSES) as error:
+        except (TimeoutError, asyncpg.InternalClientError, *_LOSSES) as error:
+            # InternalClientError: the driver met the goodbye in the middle of something else; it is of no use any more.
             raise DatabaseUnavailable("The database went away; try again in a moment.") from error
         except (OSError, asyncpg.InterfaceError) as error:
             # Both also come from mistakes: only a connection that is gone makes them its loss.
@@ -129,6 +130,8 @@ class Database:
         """Give it back. The transaction is over by now: a connection that is lost here takes nothing with it."""
         try:
             await self._pool.release(connection)
+        except asyncpg.InternalClientError:
+            connection.terminate()
         except (OSError, asyncpg.InterfaceError, *_LOSSES):
             if not is_gone(connection):
                 raise
