@@ -1,7 +1,7 @@
 """`trunkline demo`: the main job, visibly. A SIP call, a carrier call, a handoff, and a campaign dialed to the end.
 
 Nothing in it is staged: the stack is the one that `trunkline up` starts, the SIP caller is sipp, what was heard is
-transcribed from the audio that came back, and the simulator's journal tells which numbers were dialed.
+transcribed from the audio that came back, and what became of the campaign is what its rows and the api say.
 """
 
 import asyncio
@@ -183,7 +183,7 @@ async def fetch_recording(demo: Demo, call_id: str) -> bytes:
 
 
 async def dial_campaign(demo: Demo) -> None:
-    """`trunkline campaign run` on the example's contacts, then the results against the simulator's journal."""
+    """`trunkline campaign run` on the example's contacts, then what the api says of every one of them."""
     results = demo.home / "demo-results.csv"
     contacts = EXAMPLE / "contacts.csv"
     ran = await asyncio.to_thread(
