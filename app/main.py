@@ -10,7 +10,7 @@ from importlib.metadata import version
 import uvicorn
 from fastapi import FastAPI
 
-from app.api import api_keys, campaigns, events, health, media, numbers, teams, trunks, webhooks
+from app.api import api_keys, campaigns, do_not_call, events, health, media, numbers, teams, trunks, webhooks
 from app.api.calls import records, routes
 from app.api.dependencies import State
 from app.api.wire.metrics import Metrics
@@ -53,7 +53,20 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestFrame, metrics=metrics)
     install_problems(app)
-    for module in (health, routes, records, campaigns, teams, numbers, trunks, api_keys, events, webhooks, media):
+    for module in (
+        health,
+        routes,
+        records,
+        campaigns,
+        do_not_call,
+        teams,
+        numbers,
+        trunks,
+        api_keys,
+        events,
+        webhooks,
+        media,
+    ):
         app.include_router(module.router)
     serve_docs(app, "/docs")
     document_problems(app)

@@ -267,15 +267,5 @@ async def count_undialed(connection: Connection, contact_id: UUID) -> int:
     )
 
 
-async def insert_do_not_call(connection: Connection, org_id: UUID, phone: str, *, reason: str) -> None:
-    await connection.execute(
-        "insert into do_not_call (id, org_id, phone, reason) values ($1, $2, $3, $4) on conflict do nothing",
-        new_id(),
-        org_id,
-        phone,
-        reason,
-    )
-
-
 async def _changed(connection: Connection, query: str, *arguments: object) -> bool:
     return await connection.fetchrow(query, *arguments) is not None

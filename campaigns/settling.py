@@ -6,6 +6,7 @@ from app.clock import utc_now
 from app.db import Connection, Database, Row
 from campaigns import attempt_store
 from campaigns.attempts import Failpoint, Point, Times, no_failpoint, release_undialed
+from campaigns.do_not_call import store as do_not_call_store
 from campaigns.rules.dispositions import Disposition, decide_disposition
 from campaigns.rules.retries import RetryRule, next_try
 from telephony.calls import AtFault, End, EndReason, EndResult
@@ -37,7 +38,7 @@ async def _settle(connection: Connection, row: Row, now: datetime) -> None:
     if await attempt_store.set_settled(connection, row["id"], row["fence"], disposition=disposition, detail=None):
         await attempt_store.set_contact_dialed(connection, row["contact_id"], disposition=disposition, due_at=due_at)
         if disposition == Disposition.DO_NOT_CALL:
-            await attempt_store.insert_do_not_call(connection, row["org_id"], row["phone"], reason="said in a call")
+            await do_not_call_store.insert_entry(connection, row["org_id"], row["phone"], reason="said in a call")
 
 
 def was_refused(end: End, *, unknown_to_carrier: bool) -> bool:

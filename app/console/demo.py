@@ -5,12 +5,14 @@ transcribed from the audio that came back, and what became of the campaign is wh
 """
 
 import asyncio
+import csv
 import io
 import json
 import subprocess
 import sys
 import time
 import wave
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,6 +29,8 @@ from app.clock import utc_now
 from app.console.caller import SpokenCaller, Voice
 from app.settings import Settings
 from telephony.media.g711 import Samples
+from telephony.simulator.exchange import SHIPPED
+from telephony.simulator.persona import load_personas
 from telephony.simulator.phone.sip_phone import NobodySpoke, PhoneUnavailable, place_sip_call
 
 EXAMPLE = Path("examples/harbor-dental")
@@ -183,7 +187,8 @@ async def fetch_recording(demo: Demo, call_id: str) -> bytes:
 
 
 async def dial_campaign(demo: Demo) -> None:
-    """`trunkline campaign run` on the example's contacts, then what the api says of every one of them."""
+    """`trunkline campaign run` on the example's contacts; the api and the carrier's journal say what came of it."""
+    await forget_last_demo(demo)
     results = demo.home / "demo-results.csv"
     contacts = EXAMPLE / "contacts.csv"
     ran = await asyncio.to_thread(
@@ -195,18 +200,55 @@ async def dial_campaign(demo: Demo) -> None:
     page = (await demo.api.get("/api/v1/campaigns", params={"limit": 1})).raise_for_status().json()
     campaign = page["data"][0]
     progress = (await demo.api.get(f"/api/v1/campaigns/{campaign['id']}/progress")).raise_for_status().json()
-    contacts_left = progress["contacts"]["waiting"] + progress["contacts"]["in_flight"]
-    accepted = campaign["import"]["accepted"]
-    finished = progress["contacts"]["finished"] + progress["contacts"]["blocked"]
+    accepted, finished = campaign["import"]["accepted"], progress["contacts"]["finished"]
+    demo.check("no contact lost", finished == accepted >= 20, f"{finished} of {accepted} finished")
+    rows = list(csv.DictReader(results.open(newline="")))
+    dialed = Counter(row["phone"] for row in rows if row["disposition"] != "not-dialed")
+    seen, personas = await read_journal(demo, since=campaign["created_at"])
     demo.check(
-        "no contact lost", contacts_left == 0 and finished == accepted >= 20, f"{finished} of {accepted} finished"
+        "the carrier's journal has every dial and no other",
+        dialed == seen and len(seen) == accepted,
+        f"{seen.total()} dials to {len(seen)} numbers",
     )
+    missing = {span.persona for span in load_personas(SHIPPED).last_two_digits} - personas
+    demo.check("every persona was called", not missing, ", ".join(sorted(missing or personas)))
     table = Table(title="What came of it")
     table.add_column("disposition")
     table.add_column("contacts", justify="right")
     for disposition, count in sorted(progress["dispositions"].items()):
         table.add_row(disposition, str(count))
     demo.console.print(table)
+
+
+async def forget_last_demo(demo: Demo) -> None:
+    """One of the contacts asks never to be called again, and is not: to see that once more, the list must forget."""
+    listed = (await demo.api.get("/api/v1/do-not-call", params={"limit": 200})).raise_for_status().json()["data"]
+    theirs = (EXAMPLE / "contacts.csv").read_text()
+    for entry in listed:
+        if entry["phone"] in theirs and entry["reason"] == "said in a call":
+            (await demo.api.delete(f"/api/v1/do-not-call/{entry['phone']}")).raise_for_status()
+            demo.console.print(
+                f"  {entry['phone']} asked the last demo not to call again; for this one it is forgotten."
+            )
+
+
+async def read_journal(demo: Demo, *, since: str) -> tuple[Counter[str], set[str]]:
+    """What the simulated carrier was asked to dial for campaigns since then: dials by number, and the personas."""
+    numbers: Counter[str] = Counter()
+    personas: set[str] = set()
+    after = 0
+    async with httpx.AsyncClient(base_url=demo.info["simulator_url"], timeout=30) as simulator:
+        while True:
+            params = {"after": after, "limit": 10_000}
+            page = (await simulator.get("/simulator/journal", params=params)).raise_for_status().json()
+            for record in page["data"]:
+                asked = record["kind"] == "call.created" and "attempt=" in str(record.get("url"))
+                if asked and record["at"] > since:
+                    numbers[record["to"]] += 1
+                    personas.add(record["persona"])
+            after += len(page["data"])
+            if after >= page["seq"]:
+                return numbers, personas
 
 
 def words(texts: list[str]) -> str:
