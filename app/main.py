@@ -21,7 +21,7 @@ from app.docs_page import serve_docs
 from app.live import LiveEvents
 from app.settings import Settings
 from telephony.outbound import build_lines
-from telephony.rescue import watch_calls
+from telephony.watch.rescue import watch_calls
 
 _ABOUT = """Phone calls, campaigns and browser sessions, answered by a team of AI agents.
 

@@ -13,9 +13,9 @@ from app.db import Database, Row
 from campaigns import attempt_store, recovery_store
 from campaigns.attempts import Times, release_undialed
 from telephony.calls import AtFault, Call, End, EndReason, EndResult, end_call, end_call_in, load_call
-from telephony.carrier_events import CarrierNews, ForeignCarrierCall, take_news
 from telephony.carriers.base import Carrier, CarrierCall
 from telephony.outbound import Lines, hang_up
+from telephony.watch.carrier_events import CarrierNews, ForeignCarrierCall, take_news
 
 CLOCK_SKEW = timedelta(seconds=30)
 """How far the carrier's clock may be behind ours. A call it lists too much belongs to another attempt, and is not

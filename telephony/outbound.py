@@ -40,9 +40,9 @@ from telephony.carriers.twilio import TwilioCarrier
 from telephony.legs import LegKind
 from telephony.lines import store as lines_store
 from telephony.lines.numbers import Number, list_numbers, load_number
-from telephony.sip_progress import follow_dial
 from telephony.switchboard import Switchboard, SwitchboardError
 from telephony.toll_gate import TollGateRefused, check_destination
+from telephony.watch.sip_progress import follow_dial
 
 log = get_logger(__name__)
 

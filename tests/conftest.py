@@ -13,8 +13,8 @@ import pytest
 
 from app.db import Database
 from app.ids import OrgId, new_id
-from app.stack.migrate import apply_migrations
-from app.stack.postgres import prepare_postgres, wait_until_ready
+from app.stack.database.migrate import apply_migrations
+from app.stack.database.postgres import prepare_postgres, wait_until_ready
 
 
 def free_port() -> int:

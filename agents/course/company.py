@@ -16,7 +16,7 @@ from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger
 from telephony.calls import Call, mark_answered
 from telephony.legs import BEAT_SECONDS, RoomLeg, beat_agent
-from telephony.sip_progress import STATUS_ATTRIBUTE, note_sip_status
+from telephony.watch.sip_progress import STATUS_ATTRIBUTE, note_sip_status
 
 log = get_logger(__name__)
 

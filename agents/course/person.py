@@ -7,7 +7,7 @@ from livekit.protocol.models import DisconnectReason, ParticipantInfo
 
 from telephony.calls import Call, Direction
 from telephony.legs import CALLER_KINDS, LegKind, RoomLeg, leg_kind
-from telephony.sip_progress import STATUS_ATTRIBUTE
+from telephony.watch.sip_progress import STATUS_ATTRIBUTE
 
 
 def read_participant(participant: rtc.RemoteParticipant) -> RoomLeg:

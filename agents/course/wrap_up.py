@@ -13,8 +13,8 @@ from app.settings import Settings
 from telephony.calls import Call, End, EndReason, end_call, load_call
 from telephony.carriers.base import CarrierName
 from telephony.outbound import Lines, build_lines, hang_up
-from telephony.rescue import end_of_leg
 from telephony.switchboard import Switchboard
+from telephony.watch.rescue import end_of_leg
 
 log = get_logger(__name__)
 
@@ -53,7 +53,7 @@ async def close_line(db: Database, settings: Settings, call: Call, end: End) -> 
     try:
         await hang_up(lines, call, end)
     except TrunklineError as error:
-        # What is left over, a row without its end or a room without its agent, the api finds (telephony/rescue.py).
+        # What is left over, a row without its end or a room without its agent, telephony/watch/rescue.py finds.
         log.warning("a call was not hung up everywhere", call_id=str(call.id), error=error.detail)
     finally:
         await lines.close()

@@ -17,15 +17,15 @@ from app.errors import TrunklineError, Unavailable
 from app.ids import CallId
 from app.logs import get_logger
 from telephony.calls import Call, load_call, mark_answered
-from telephony.carrier_events import CarrierNews, adopt_carrier_call, find_carrier_call, take_news
 from telephony.carriers.base import CarrierName
 from telephony.carriers.twilio import TwilioCarrier
 from telephony.carriers.twiml import apology_twiml, connect_twiml, hangup_twiml, reject_twiml
 from telephony.inbound import Arrival, UnknownNumber, answer_inbound
 from telephony.media.stream_token import StreamGrant, sign_stream_token
 from telephony.outbound import Lines
-from telephony.rescue import on_room_event
 from telephony.switchboard import LiveKitEvent
+from telephony.watch.carrier_events import CarrierNews, adopt_carrier_call, find_carrier_call, take_news
+from telephony.watch.rescue import on_room_event
 
 ANSWER_SECONDS = 8.0
 """Twilio waits 15 for instructions."""

@@ -183,7 +183,7 @@ def doctor(
 @stack.command()
 def migrate() -> None:
     """Apply the migrations that DATABASE_URL lacks (`up` does it by itself)."""
-    from app.stack.migrate import apply_migrations
+    from app.stack.database.migrate import apply_migrations
 
     applied = asyncio.run(apply_migrations(Settings.load().database_url))
     out.print(f"applied: {', '.join(applied)}" if applied else "nothing to apply")

@@ -15,9 +15,9 @@ import psutil
 
 from app.db import Database
 from app.settings import Settings
+from app.stack.database.postgres import EmbeddedPostgres, wait_until_ready
 from app.stack.livekit.build import LiveKitPrograms, Program
 from app.stack.livekit.configs import livekit_config, redis_config, sip_config
-from app.stack.postgres import EmbeddedPostgres, wait_until_ready
 from app.stack.processes.checks import (
     Check,
     accepts_tcp,

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from app.errors import TrunklineError
+from app.stack.database.postgres import folder_outside
 from app.stack.livekit.build import Program, stamp_file
-from app.stack.postgres import folder_outside
 from app.stack.processes.state import StackLock, state_file
 
 FOLDERS = ("go", "livekit", "logs", "postgres", "recordings", "redis", "simulator", "pids")

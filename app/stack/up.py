@@ -10,12 +10,12 @@ from typing import Any
 from app.clock import utc_now
 from app.errors import TrunklineError
 from app.settings import Settings
+from app.stack.database.migrate import apply_migrations
+from app.stack.database.postgres import EmbeddedPostgres, prepare_postgres
 from app.stack.down import sweep_leftovers
 from app.stack.livekit.build import LiveKitPrograms
-from app.stack.migrate import apply_migrations
 from app.stack.own_processes import plan_processes
 from app.stack.parts import plan_foundation
-from app.stack.postgres import EmbeddedPostgres, prepare_postgres
 from app.stack.processes.log_files import log_file
 from app.stack.processes.names import LIVEKIT, NAMES, POSTGRES, SIMULATOR, STOP_WAVES
 from app.stack.processes.part import Part

@@ -14,8 +14,8 @@ from campaigns.attempts import Times
 from campaigns.campaigns import Campaign, Plan, create_campaign_from_file, start_campaign
 from campaigns.dialer import Dialer, dial
 from campaigns.rules.retries import RetryRule
-from telephony.carrier_events import CarrierNews, take_news
 from telephony.carriers.base import CarrierName
+from telephony.watch.carrier_events import CarrierNews, take_news
 from tests.db.campaign_carrier import LedgerCarrier, lines_over, read_ledger
 
 CALLER_ID = E164("+12025550101")

@@ -10,15 +10,16 @@ import pytest
 from app.db import Database
 from app.ids import E164, OrgId
 from app.settings import Settings
-from telephony import replacement, rescue, store
+from telephony import store
 from telephony.calls import Call, DispatchMetadata, End, EndReason, EndResult, end_call, load_call, mark_answered
 from telephony.carriers.base import CarrierName
 from telephony.inbound import Arrival, answer_inbound
 from telephony.legs import LegKind, RoomLeg, beat_agent, join_leg
 from telephony.outbound import Lines
-from telephony.replacement import MOST_RESCUES
-from telephony.rescue import end_lost, hang_up_abandoned, on_room_event, rescue_silent
 from telephony.switchboard import EventName, LiveKitEvent
+from telephony.watch import replacement, rescue
+from telephony.watch.replacement import MOST_RESCUES
+from telephony.watch.rescue import end_lost, hang_up_abandoned, on_room_event, rescue_silent
 from tests.db.world import make_number
 from tests.fakes import FakeSwitchboard, room_leg
 

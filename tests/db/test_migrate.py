@@ -2,7 +2,7 @@ import asyncpg
 
 from app.db import Database
 from app.ids import OrgId
-from app.stack.migrate import apply_migrations, read_migrations
+from app.stack.database.migrate import apply_migrations, read_migrations
 
 
 async def test_a_second_run_applies_nothing_and_the_history_is_the_supabase_clis(database_url: str) -> None:

@@ -8,11 +8,11 @@ import pytest
 from app.db import Database
 from app.ids import E164, OrgId
 from app.settings import Settings
-from telephony import trunk_watch
 from telephony.lines.sip_messages import OutboundTrunk
 from telephony.outbound import Lines
 from telephony.switchboard import SwitchboardError
-from telephony.trunk_watch import mend_trunks
+from telephony.watch import trunk_watch
+from telephony.watch.trunk_watch import mend_trunks
 from tests.db.world import make_number
 from tests.unit.test_telephony_trunks import FakeTrunks
 

@@ -15,8 +15,8 @@ from app.settings import Settings
 from telephony.calls import CallStatus, Direction, DispatchMetadata, load_call, mark_answered
 from telephony.inbound import UnknownNumber, answer_inbound, read_sip_arrival
 from telephony.legs import BEAT_SECONDS, beat_agent
-from telephony.sip_progress import note_sip_status
 from telephony.switchboard import Switchboard
+from telephony.watch.sip_progress import note_sip_status
 
 
 async def hold_call(context: JobContext) -> None:

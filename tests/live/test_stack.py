@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from app.stack.postgres import folder_outside
+from app.stack.database.postgres import folder_outside
 from app.stack.processes.names import NAMES
 from tests.live.harness import REPOSITORY, free_port_block
 

@@ -9,15 +9,16 @@ import pytest
 from app.db import Database
 from app.ids import E164, OrgId
 from app.settings import Settings
-from telephony import replacement, store, trunk_watch
+from telephony import store
 from telephony.calls import Call, CallStatus, EndReason, EndResult, load_call, read_call
 from telephony.legs import LegKind
 from telephony.lines.trunks import sync_trunks
 from telephony.outbound import Lines, build_lines
-from telephony.rescue import watch_calls
 from telephony.simulator.phone.sip_phone import SipCall, place_sip_call
 from telephony.switchboard import ForgedWebhook
-from telephony.trunk_watch import trunks_match
+from telephony.watch import replacement, trunk_watch
+from telephony.watch.rescue import watch_calls
+from telephony.watch.trunk_watch import trunks_match
 from tests.db.world import make_number
 from tests.live.harness import wait_for
 from tests.live.livekit_parts import Receiver, event_kinds, receiving_webhooks, running_livekit, running_worker

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.stack import postgres
+from app.stack.database import postgres
 from app.stack.processes.state import AlreadyRunning, StackLock, make_home, state_file
 from app.stack.purge import find_remains, purge
 

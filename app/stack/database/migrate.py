@@ -11,7 +11,7 @@ import asyncpg
 
 from app.errors import TrunklineError
 
-FOLDER = Path(__file__).resolve().parents[2] / "supabase"
+FOLDER = Path(__file__).resolve().parents[3] / "supabase"
 # Any constant of ours: two runners never apply at once.
 _LOCK = 0x7472756E6B
 
