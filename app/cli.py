@@ -99,7 +99,7 @@ def worker() -> None:
 @app.command()
 def dialer() -> None:
     """The process that dials campaigns."""
-    from campaigns.dialer import run_dialer
+    from campaigns.dialing.dialer import run_dialer
 
     settings = Settings.load()
     run_process(run_dialer(settings), settings)

@@ -10,8 +10,9 @@ from importlib.metadata import version
 import uvicorn
 from fastapi import FastAPI
 
-from app.api import api_keys, campaigns, do_not_call, events, health, media, numbers, teams, trunks, webhooks
-from app.api.calls import records, routes
+from app.api import api_keys, do_not_call, events, health, media, numbers, teams, trunks, webhooks
+from app.api.calls import records
+from app.api.campaigns import routes as campaigns
 from app.api.dependencies import State
 from app.api.wire.metrics import Metrics
 from app.api.wire.problems import document_problems, install_problems
@@ -55,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_problems(app)
     for module in (
         health,
-        routes,
+        calls,
         records,
         campaigns,
         do_not_call,

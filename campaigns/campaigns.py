@@ -12,8 +12,8 @@ from app.db import Connection, Database, Row
 from app.errors import Conflict, InvalidInput, NotFound
 from app.ids import E164, CampaignId, NumberId, OrgId, TeamId, new_id
 from campaigns import store
-from campaigns.contacts_file import ContactsFile
-from campaigns.imports import ImportReport, add_contacts, load_rules
+from campaigns.imports.contacts_file import ContactsFile
+from campaigns.imports.importing import ImportReport, add_contacts, load_rules
 from campaigns.rules.retries import RetryRule
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.db import Connection, Row
 from app.ids import CampaignId, new_id
-from campaigns.contacts_file import ContactRow
+from campaigns.imports.contacts_file import ContactRow
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from app.db import Database
 from app.logs import configure_logs
-from campaigns.attempts import Point
-from campaigns.dialer import Dialer, dial
+from campaigns.dialing.attempts import Point
+from campaigns.dialing.dialer import Dialer, dial
 from tests.db.campaign_carrier import LedgerCarrier, lines_over
 from tests.db.campaign_world import QUICK
 

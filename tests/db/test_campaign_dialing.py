@@ -10,11 +10,11 @@ import pytest
 
 from app.db import Database
 from app.ids import CallId, OrgId, new_id
-from campaigns.attempts import (
+from campaigns.campaigns import load_progress, pause_campaign
+from campaigns.dialing.attempts import (
     Times,
 )
-from campaigns.campaigns import load_progress, pause_campaign
-from campaigns.report import COLUMNS, stream_results
+from campaigns.outcomes.report import COLUMNS, stream_results
 from campaigns.rules.retries import RetryRule
 from telephony.calls import AtFault, End, EndReason, EndResult, end_call, leave_hint, mark_answered
 from telephony.carriers.base import DialRefused

@@ -9,10 +9,11 @@ import pytest
 from app.db import Database
 from app.errors import InvalidInput
 from app.ids import E164, OrgId, UserId, new_id
-from campaigns import campaigns, contacts_file
+from campaigns import campaigns
 from campaigns.campaigns import CampaignState, NoCallerId, NoSuchTeam, Plan, create_campaign_from_file
-from campaigns.contacts_file import EmptyFile
-from campaigns.imports import ImportReport, import_contacts
+from campaigns.imports import contacts_file
+from campaigns.imports.contacts_file import EmptyFile
+from campaigns.imports.importing import ImportReport, import_contacts
 from tests.db.campaign_world import CALLER_ID, add_team
 
 GOOD = "phone,name,visit\n+12025550110,Ada,cleaning\n+12025550111,Bo,check-up\n"

@@ -15,7 +15,7 @@ import pytest
 
 from app.db import Database
 from app.ids import OrgId
-from campaigns.attempts import Point
+from campaigns.dialing.attempts import Point
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_driver import AFTER_REQUEST, BEFORE_REQUEST
 from tests.db.campaign_world import Webhooks, add_team, dialing, finish, running_campaign, until

@@ -7,7 +7,7 @@ import pytest
 
 from app.db import Database
 from app.ids import OrgId
-from campaigns.attempts import (
+from campaigns.dialing.attempts import (
     NoDial,
     Times,
     block_contact,

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 import app.api
-from app.api.campaign_shapes import NewCampaign
+from app.api.campaigns.shapes import NewCampaign
 from app.api.teams import NewTeam
 from app.main import create_app
 from app.settings import Settings

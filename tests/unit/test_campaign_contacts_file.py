@@ -4,9 +4,9 @@ import io
 
 import pytest
 
-from campaigns import contacts_file
-from campaigns.contacts_columns import NoPhoneColumn
-from campaigns.contacts_file import BrokenCsv, ContactRow, ContactsFile, EmptyFile, NotUtf8, RowFault
+from campaigns.imports import contacts_file
+from campaigns.imports.columns import NoPhoneColumn
+from campaigns.imports.contacts_file import BrokenCsv, ContactRow, ContactsFile, EmptyFile, NotUtf8, RowFault
 
 
 def read(text: str | bytes) -> tuple[list[ContactRow], list[RowFault]]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from campaigns.report import neutralize_formula
+from campaigns.outcomes.report import neutralize_formula
 from campaigns.rules.dispositions import Disposition, decide_disposition
 from campaigns.rules.pacing import count_to_claim, slot_spacing_seconds
 from campaigns.rules.retries import RetryRule, due_after_no_dial, next_try

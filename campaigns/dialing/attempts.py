@@ -11,7 +11,7 @@ from uuid import UUID
 from app.clock import utc_now
 from app.db import Connection, Database, Row
 from app.ids import E164, AttemptId, CampaignId, ContactId, NumberId, OrgId, TeamVersionId
-from campaigns import attempt_store
+from campaigns.dialing import attempt_store
 from campaigns.rules.dispositions import Disposition
 from campaigns.rules.pacing import count_to_claim, slot_spacing_seconds
 from campaigns.rules.retries import due_after_no_dial

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from app.errors import InvalidInput
 from app.ids import E164
-from campaigns.contacts_columns import guess_columns
+from campaigns.imports.columns import guess_columns
 from telephony.lines.numbers import InvalidNumber, parse_number
 
 CHUNK_ROWS = 5_000

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from app.clock import utc_now
 from app.db import Database, Row
-from campaigns import attempt_store, recovery_store
-from campaigns.attempts import Times, release_undialed
+from campaigns.dialing import attempt_store, recovery_store
+from campaigns.dialing.attempts import Times, release_undialed
 from telephony.calls import AtFault, Call, End, EndReason, EndResult, end_call, end_call_in, load_call
 from telephony.carriers.base import Carrier, CarrierCall
 from telephony.outbound import Lines, hang_up

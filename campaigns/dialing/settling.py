@@ -4,8 +4,8 @@ from datetime import datetime
 
 from app.clock import utc_now
 from app.db import Connection, Database, Row
-from campaigns import attempt_store
-from campaigns.attempts import Failpoint, Point, Times, no_failpoint, release_undialed
+from campaigns.dialing import attempt_store
+from campaigns.dialing.attempts import Failpoint, Point, Times, no_failpoint, release_undialed
 from campaigns.do_not_call import store as do_not_call_store
 from campaigns.rules.dispositions import Disposition, decide_disposition
 from campaigns.rules.retries import RetryRule, next_try

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 
-from app.api.campaign_shapes import UPLOAD, CampaignOut, NewCampaign, ProgressOut, render_campaign
+from app.api.campaigns.shapes import UPLOAD, CampaignOut, NewCampaign, ProgressOut, render_campaign
 from app.api.dependencies import Parts, State, require
 from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
 from app.api.wire.problems import problem_responses
@@ -18,7 +18,7 @@ from app.auth.principal import Principal, Scope
 from app.ids import CampaignId, OrgId
 from campaigns import campaigns
 from campaigns.campaigns import Plan
-from campaigns.report import stream_results
+from campaigns.outcomes.report import stream_results
 from campaigns.rules.retries import RetryRule
 from telephony import reading_store
 from telephony.lines.numbers import parse_number

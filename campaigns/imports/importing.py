@@ -14,7 +14,7 @@ from app.db import Connection, Database
 from app.errors import NotFound
 from app.ids import CampaignId, OrgId
 from campaigns import store
-from campaigns.contacts_file import Chunk, ContactRow, ContactsFile, EmptyFile, RowFault
+from campaigns.imports.contacts_file import Chunk, ContactRow, ContactsFile, EmptyFile, RowFault
 from telephony.toll_gate import DialingRules
 
 MOST_FAULTS_KEPT = 10_000

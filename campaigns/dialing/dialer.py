@@ -14,8 +14,9 @@ from app.db import Database
 from app.logs import get_logger
 from app.settings import Settings
 from app.tasks import Tasks
-from campaigns import attempt_store, recovery_store, store
-from campaigns.attempts import (
+from campaigns import store
+from campaigns.dialing import attempt_store, recovery_store
+from campaigns.dialing.attempts import (
     Claim,
     Failpoint,
     NoDial,
@@ -30,8 +31,8 @@ from campaigns.attempts import (
     record_refused,
     record_uncertain,
 )
-from campaigns.reconcile import reconcile, recover_expired
-from campaigns.settling import settle_ended
+from campaigns.dialing.reconcile import reconcile, recover_expired
+from campaigns.dialing.settling import settle_ended
 from telephony.calls import Call
 from telephony.carriers.base import DialRefused, DialUncertain
 from telephony.outbound import AlreadyDialed, Lines, build_lines, place_call
