@@ -185,7 +185,8 @@ async def insert_staged_contacts(connection: Connection, org_id: UUID, campaign_
                case when d.phone is null then 'waiting' else 'blocked' end,
                case when d.phone is not null then 'do-not-call' end,
                case when d.phone is not null then now() end
-        from staged_contacts s left join do_not_call d on d.org_id = $1 and d.phone = s.phone
+        from staged_contacts s left join do_not_call d
+          on d.org_id = $1 and d.phone = s.phone and (d.campaign_id is null or d.campaign_id = $2)
         order by s.phone, s.line
         on conflict (campaign_id, phone) do nothing
         returning status, line

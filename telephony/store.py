@@ -208,7 +208,9 @@ async def select_organization(connection: Connection, org_id: UUID) -> Row | Non
 async def is_do_not_call(connection: Connection, org_id: UUID, phone: str) -> bool:
     return bool(
         await connection.fetchval(
-            "select exists (select from do_not_call where org_id = $1 and phone = $2)", org_id, phone
+            "select exists (select from do_not_call where org_id = $1 and phone = $2 and campaign_id is null)",
+            org_id,
+            phone,
         )
     )
 

@@ -38,7 +38,9 @@ async def _settle(connection: Connection, row: Row, now: datetime) -> None:
     if await attempt_store.set_settled(connection, row["id"], row["fence"], disposition=disposition, detail=None):
         await attempt_store.set_contact_dialed(connection, row["contact_id"], disposition=disposition, due_at=due_at)
         if disposition == Disposition.DO_NOT_CALL:
-            await do_not_call_store.insert_entry(connection, row["org_id"], row["phone"], reason="said in a call")
+            await do_not_call_store.insert_entry(
+                connection, row["org_id"], row["phone"], reason="said in a call", source="said-in-call"
+            )
 
 
 def was_refused(end: End, *, unknown_to_carrier: bool) -> bool:

@@ -30,7 +30,7 @@ class Entry:
 async def add_entry(connection: Connection, org_id: OrgId, phone: str, *, reason: str) -> Entry:
     """Put a number, however it is written, on the list; one that is there stays as it is. Raises InvalidNumber."""
     number = parse_number(phone, await select_country(connection, org_id))
-    await store.insert_entry(connection, org_id, number, reason=reason)
+    await store.insert_entry(connection, org_id, number, reason=reason, source="api")
     row = await store.select_entry(connection, org_id, number)
     assert row is not None  # inserted, or there before
     return read_entry(row)

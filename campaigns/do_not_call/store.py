@@ -8,23 +8,26 @@ from app.db import Connection, Row
 from app.ids import new_id
 
 
-async def insert_entry(connection: Connection, org_id: UUID, phone: str, *, reason: str) -> bool:
+async def insert_entry(connection: Connection, org_id: UUID, phone: str, *, reason: str, source: str) -> bool:
     """False where the number was on the list; its first reason stays."""
     row = await connection.fetchrow(
         """
-        insert into do_not_call (id, org_id, phone, reason) values ($1, $2, $3, $4)
+        insert into do_not_call (id, org_id, phone, reason, source) values ($1, $2, $3, $4, $5)
         on conflict do nothing returning id
         """,
         new_id(),
         org_id,
         phone,
         reason,
+        source,
     )
     return row is not None
 
 
 async def select_entry(connection: Connection, org_id: UUID, phone: str) -> Row | None:
-    return await connection.fetchrow("select * from do_not_call where org_id = $1 and phone = $2", org_id, phone)
+    return await connection.fetchrow(
+        "select * from do_not_call where org_id = $1 and phone = $2 and campaign_id is null", org_id, phone
+    )
 
 
 async def select_entries(
@@ -34,7 +37,7 @@ async def select_entries(
     return await connection.fetch(
         """
         select * from do_not_call
-        where org_id = $1 and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
+        where org_id = $1 and campaign_id is null and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
         order by created_at desc, id desc limit $4
         """,
         org_id,
@@ -46,5 +49,5 @@ async def select_entries(
 
 async def delete_entry(connection: Connection, org_id: UUID, phone: str) -> Row | None:
     return await connection.fetchrow(
-        "delete from do_not_call where org_id = $1 and phone = $2 returning *", org_id, phone
+        "delete from do_not_call where org_id = $1 and phone = $2 and campaign_id is null returning *", org_id, phone
     )

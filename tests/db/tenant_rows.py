@@ -138,10 +138,18 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
 
 
 async def insert_row(connection: Connection, table: str, row: Row) -> None:
-    """As whoever the connection acts for."""
+    """As whoever the connection acts for. What the row does not say has its default."""
+    columns = await connection.fetchval(
+        """
+        select string_agg(quote_ident(attname), ', ') from pg_attribute
+        where attrelid = $1::text::regclass and attnum > 0 and not attisdropped and attname = any($2::text[])
+        """,
+        f"public.{table}",
+        list(row),
+    )
     await connection.execute(
-        f"insert into public.{table} overriding system value"
-        f" select * from jsonb_populate_record(null::public.{table}, $1)",
+        f"insert into public.{table} ({columns}) overriding system value"
+        f" select {columns} from jsonb_populate_record(null::public.{table}, $1)",
         row,
     )
 

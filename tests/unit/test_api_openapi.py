@@ -94,6 +94,8 @@ def test_the_interface_has_what_was_promised(document: dict[str, Any]) -> None:
         "/api/v1/campaigns/{campaign_id}/pause": {"post"},
         "/api/v1/campaigns/{campaign_id}/progress": {"get"},
         "/api/v1/campaigns/{campaign_id}/results": {"get"},
+        "/api/v1/do-not-call": {"get", "post"},
+        "/api/v1/do-not-call/{phone}": {"delete"},
         "/api/v1/teams": {"get", "post"},
         "/api/v1/numbers": {"get", "post"},
         "/api/v1/trunks": {"get", "post"},
