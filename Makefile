@@ -46,6 +46,10 @@ fmt: $(STAMP) ## Format the code and mend what lint can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.PHONY: prove
+prove: setup ## Run every proof at full size with its control (ONLY=name,name; sizes: PROVE_CONTACTS=1000 …)
+	@$(BIN)/python -m tests.prove
+
 .PHONY: bench
 bench: setup ## Measure calls: answer, first audio, reply, cost per call (one run, loopback, stops by itself)
 	@$(BIN)/python -m bench.calls
