@@ -1,51 +1,157 @@
-"""Whether a contact is called again, and when. Pure."""
+"""Whether a contact is called again, when, and on which of its numbers. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.ids import E164
 from campaigns.rules.dispositions import Disposition
+from campaigns.rules.spreading import spread_over_day
 
-DEFAULT_DELAYS_SECONDS: Mapping[str, float] = {
-    Disposition.BUSY: 300,
-    Disposition.NO_ANSWER: 1800,
-    Disposition.FAILED: 300,
-}
+DAY_SECONDS = 86_400
+CALLBACK = "callback"
+LINE_TROUBLE = frozenset({Disposition.BUSY, Disposition.FAILED})
+"""These say nothing about the person's habits, so another time of day is no better than a few minutes later."""
+MOST_CALLBACKS = 3
+"""So many dials above `max_attempts` are made because the person asked for them; then it is a loop, not a wish."""
+
+Delay = Annotated[float, Field(ge=0, le=90 * DAY_SECONDS)]
 
 
-@dataclass(frozen=True)
-class RetryRule:
-    """`max_attempts` counts dials. `delay_seconds` maps each disposition worth another try to the wait before it; one
-    that is absent is final."""
+class OutcomeRetry(BaseModel):
+    """What follows one disposition. `delays_seconds`: the wait after the first dial, the second, …; the last one goes
+    on. `next_number`: the contact's next number is tried, after its last the first again. `spread`: whether
+    `spread_hours` applies; by default where a person could have answered."""
 
-    max_attempts: int = 3
-    delay_seconds: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_DELAYS_SECONDS))
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    delays_seconds: tuple[Delay, ...] = Field(min_length=1, max_length=20)
+    next_number: bool = False
+    spread: bool | None = None
+
+
+def _default_outcomes() -> dict[str, OutcomeRetry]:
+    return {
+        Disposition.BUSY.value: OutcomeRetry(delays_seconds=(300,)),
+        Disposition.NO_ANSWER.value: OutcomeRetry(delays_seconds=(1800,)),
+        Disposition.FAILED.value: OutcomeRetry(delays_seconds=(300,)),
+        # Only ever another number: `plan_next` does not go back to a wrong one.
+        Disposition.WRONG_NUMBER.value: OutcomeRetry(delays_seconds=(0,), next_number=True),
+    }
+
+
+class RetryRule(BaseModel):
+    """`campaigns.retry`. `max_attempts` counts dials. A disposition that `outcomes` does not name is final.
+
+    `spread_hours`: tries of one number fall on times of day that lie so far apart, 0: anywhere. The older form
+    `{"max_attempts": …, "delay_seconds": {"busy": 300}}` is read too.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    outcomes: Mapping[str, OutcomeRetry] = Field(default_factory=_default_outcomes, max_length=50)
+    spread_hours: float = Field(default=0.0, ge=0, le=12)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_older_form(cls, stored: Any) -> Any:
+        if not isinstance(stored, Mapping):
+            return stored
+        fields: dict[str, Any] = dict(stored)
+        if isinstance(delays := fields.get("delay_seconds"), Mapping):
+            del fields["delay_seconds"]
+            fields["outcomes"] = {str(word): {"delays_seconds": [delay]} for word, delay in delays.items()}
+        return fields
 
     @classmethod
     def uniform(cls, max_attempts: int, delay_seconds: float) -> "RetryRule":
         """The same wait after every outcome that is worth another try."""
-        return cls(max_attempts, dict.fromkeys(map(str, DEFAULT_DELAYS_SECONDS), delay_seconds))
+        words = (Disposition.BUSY, Disposition.NO_ANSWER, Disposition.FAILED)
+        again = OutcomeRetry(delays_seconds=(delay_seconds,))
+        return cls(max_attempts=max_attempts, outcomes={word.value: again for word in words})
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "RetryRule":
         """From `campaigns.retry`; what is missing there is the default."""
-        usual = cls()
-        return cls(
-            max_attempts=int(stored.get("max_attempts", usual.max_attempts)),
-            delay_seconds=dict(stored.get("delay_seconds", usual.delay_seconds)),
-        )
+        return cls.model_validate(dict(stored))
 
     def to_json(self) -> dict[str, Any]:
-        return {"max_attempts": self.max_attempts, "delay_seconds": dict(self.delay_seconds)}
+        return self.model_dump(mode="json", exclude_defaults=False)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known when a dial is over. `attempts_made` counts it. `phones`: every number of the contact in order,
+    of which `phone_index` was dialed. `zone`: the contact's own, if known. `callback_at`: asked for in this call.
+    `wrong_numbers`: those that earlier calls found to be somebody else's (contacts.memory)."""
+
+    disposition: str
+    attempts_made: int
+    phone_index: int
+    phones: Sequence[E164]
+    now: datetime
+    zone: ZoneInfo | None = None
+    callback_at: datetime | None = None
+    wrong_numbers: Collection[str] = field(default_factory=frozenset[str])
+
+
+@dataclass(frozen=True)
+class NextTry:
+    """Not before `due_at` (UTC), on `phones[phone_index]`. Calling hours may put it off further."""
+
+    due_at: datetime
+    phone_index: int
+
+
+def plan_next(rule: RetryRule, facts: Facts) -> NextTry | None:
+    """The next try, or None: the contact is finished.
+
+    A callback is kept even where the dials are used up, unless the person asked for more than MOST_CALLBACKS.
+    """
+    if facts.callback_at is not None and facts.disposition == CALLBACK:
+        if facts.attempts_made >= rule.max_attempts + MOST_CALLBACKS:
+            return None
+        return NextTry(max(facts.callback_at, facts.now).astimezone(UTC), facts.phone_index)
+    again = rule.outcomes.get(facts.disposition)
+    if again is None or facts.attempts_made >= rule.max_attempts:
+        return None
+    phone_index = _choose_number(again, facts)
+    if phone_index is None:
+        return None
+    delay = again.delays_seconds[min(facts.attempts_made, len(again.delays_seconds)) - 1]
+    due_at = facts.now + timedelta(seconds=delay)
+    if rule.spread_hours and phone_index <= facts.phone_index and _is_spread(again, facts.disposition):
+        # A number not tried in this round yet is called as soon as its delay says: the other line, same hour.
+        due_at = spread_over_day(due_at, last_at=facts.now, zone=facts.zone, hours=rule.spread_hours)
+    return NextTry(due_at.astimezone(UTC), phone_index)
+
+
+def _choose_number(again: OutcomeRetry, facts: Facts) -> int | None:
+    """The number to try, never one that is known to be wrong; None where every one is."""
+    wrong = set(facts.wrong_numbers)
+    phones = facts.phones
+    if not phones:
+        return None if facts.disposition == Disposition.WRONG_NUMBER else facts.phone_index
+    if facts.disposition == Disposition.WRONG_NUMBER:
+        wrong.add(phones[facts.phone_index % len(phones)])
+    first = facts.phone_index + 1 if again.next_number else facts.phone_index
+    order = ((first + step) % len(phones) for step in range(len(phones)))
+    return next((index for index in order if phones[index] not in wrong), None)
+
+
+def _is_spread(again: OutcomeRetry, disposition: str) -> bool:
+    return disposition not in LINE_TROUBLE if again.spread is None else again.spread
 
 
 def next_try(rule: RetryRule, disposition: str, *, attempts_made: int, now: datetime) -> datetime | None:
-    """When the contact is due again after `attempts_made` dials, or None: it is finished."""
-    delay = rule.delay_seconds.get(disposition)
-    if delay is None or attempts_made >= rule.max_attempts:
-        return None
-    return now + timedelta(seconds=delay)
+    """When a contact with one number is due again after `attempts_made` dials, or None: it is finished."""
+    planned = plan_next(rule, Facts(disposition, attempts_made, 0, (), now))
+    return planned.due_at if planned else None
 
 
 def due_after_no_dial(*, earlier: int, now: datetime) -> datetime:

@@ -125,7 +125,7 @@ async def read_plan(state: State, principal: Principal, fields: NewCampaign) -> 
         async with state.db.request(principal.claims()) as connection:
             country = await reading_store.select_country(connection, principal.org_id)
         from_number = parse_number(fields.from_number, country)
-    usual = RetryRule(fields.max_attempts)
+    usual = RetryRule(max_attempts=fields.max_attempts)
     uniform = fields.retry_delay_seconds
     return Plan(
         name=fields.name,

@@ -1,0 +1,159 @@
+"""Whether, when and on which number a contact is tried again: pure, so tested without anything running."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from app.ids import E164
+from campaigns.rules.retries import MOST_CALLBACKS, Facts, NextTry, RetryRule, plan_next
+from campaigns.rules.spreading import spread_over_day
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+NEW_YORK = ZoneInfo("America/New_York")
+MOBILE, LANDLINE, OFFICE = E164("+12025550110"), E164("+12025550111"), E164("+12025550112")
+
+
+def rule(**changes: object) -> RetryRule:
+    return RetryRule.model_validate({"max_attempts": 5} | changes)
+
+
+def facts(disposition: str, **changes: object) -> Facts:
+    usual = {"attempts_made": 1, "phone_index": 0, "phones": (MOBILE,), "now": NOON}
+    return Facts(disposition, **(usual | changes))  # type: ignore[arg-type]
+
+
+def after(seconds: float, phone_index: int = 0) -> NextTry:
+    return NextTry(NOON + timedelta(seconds=seconds), phone_index)
+
+
+def test_each_dial_has_its_own_delay_and_the_last_one_goes_on() -> None:
+    busy = rule(outcomes={"busy": {"delays_seconds": [60, 300]}})
+    assert [plan_next(busy, facts("busy", attempts_made=n)) for n in (1, 2, 3, 4)] == [
+        after(60),
+        after(300),
+        after(300),
+        after(300),
+    ]
+    assert plan_next(busy, facts("busy", attempts_made=5)) is None
+
+
+def test_an_outcome_that_the_rule_does_not_name_is_final() -> None:
+    assert plan_next(rule(outcomes={"busy": {"delays_seconds": [60]}}), facts("no-answer")) is None
+    assert plan_next(rule(), facts("a word of their own")) is None
+
+
+def test_the_next_number_of_the_contact_is_tried_and_after_the_last_the_first_again() -> None:
+    phones = (MOBILE, LANDLINE, OFFICE)
+    no_answer = rule(outcomes={"no-answer": {"delays_seconds": [60], "next_number": True}})
+    chosen = [plan_next(no_answer, facts("no-answer", phones=phones, phone_index=n)) for n in (0, 1, 2)]
+    assert [planned and planned.phone_index for planned in chosen] == [1, 2, 0]
+
+
+def test_without_next_number_the_same_number_is_tried_again() -> None:
+    planned = plan_next(rule(), facts("no-answer", phones=(MOBILE, LANDLINE), phone_index=1))
+    assert planned == after(1800, phone_index=1)
+
+
+def test_a_wrong_number_leads_to_the_next_one_at_once_and_never_back_to_a_wrong_one() -> None:
+    phones = (MOBILE, LANDLINE)
+    assert plan_next(rule(), facts("wrong-number", phones=phones)) == after(0, phone_index=1)
+    again = facts("wrong-number", phones=phones, phone_index=1, attempts_made=2, wrong_numbers={MOBILE})
+    assert plan_next(rule(), again) is None
+    assert plan_next(rule(), facts("wrong-number")) is None
+    turning = rule(outcomes={"no-answer": {"delays_seconds": [60], "next_number": True}})
+    kept = plan_next(turning, facts("no-answer", phones=phones, phone_index=1, wrong_numbers={MOBILE}))
+    assert kept == after(60, phone_index=1)
+
+
+def test_tries_of_one_number_fall_on_different_times_of_day() -> None:
+    spread = rule(spread_hours=3, outcomes={"no-answer": {"delays_seconds": [1800]}})
+    assert plan_next(spread, facts("no-answer")) == after(3 * 3600)
+    tomorrow = rule(spread_hours=3, outcomes={"no-answer": {"delays_seconds": [86_400]}})
+    assert plan_next(tomorrow, facts("no-answer")) == after(27 * 3600)
+
+
+def test_a_busy_line_is_tried_again_soon_whatever_the_spread_unless_the_rule_says_so() -> None:
+    spread = rule(spread_hours=3, outcomes={"busy": {"delays_seconds": [60]}})
+    assert plan_next(spread, facts("busy")) == after(60)
+    said = rule(spread_hours=3, outcomes={"busy": {"delays_seconds": [60], "spread": True}})
+    assert plan_next(said, facts("busy")) == after(3 * 3600)
+
+
+def test_another_number_of_the_same_round_does_not_wait_for_another_time_of_day() -> None:
+    spread = rule(spread_hours=3, outcomes={"no-answer": {"delays_seconds": [60], "next_number": True}})
+    two = (MOBILE, LANDLINE)
+    assert plan_next(spread, facts("no-answer", phones=two)) == after(60, phone_index=1)
+    assert plan_next(spread, facts("no-answer", phones=two, phone_index=1)) == after(3 * 3600, phone_index=0)
+
+
+def test_a_callback_is_made_at_the_instant_asked_for_on_the_number_that_answered() -> None:
+    asked = NOON + timedelta(hours=26)
+    told = facts("callback", callback_at=asked, phone_index=1, phones=(MOBILE, LANDLINE))
+    assert plan_next(rule(), told) == NextTry(asked, 1)
+
+
+def test_a_callback_for_an_instant_that_has_passed_is_made_now() -> None:
+    assert plan_next(rule(), facts("callback", callback_at=NOON - timedelta(hours=1))) == after(0)
+
+
+def test_a_callback_is_kept_although_the_dials_are_used_up_but_not_for_ever() -> None:
+    asked = NOON + timedelta(hours=1)
+    assert plan_next(rule(), facts("callback", callback_at=asked, attempts_made=5)) == NextTry(asked, 0)
+    assert plan_next(rule(), facts("callback", callback_at=asked, attempts_made=5 + MOST_CALLBACKS)) is None
+
+
+def test_a_callback_without_an_instant_follows_the_rule_like_any_word() -> None:
+    assert plan_next(rule(), facts("callback")) is None
+    said = rule(outcomes={"callback": {"delays_seconds": [3600]}})
+    assert plan_next(said, facts("callback")) == after(3600)
+
+
+def test_the_older_form_of_a_rule_is_read() -> None:
+    older = RetryRule.read({"max_attempts": 2, "delay_seconds": {"busy": 90}})
+    assert older.outcomes["busy"].delays_seconds == (90,)
+    assert "no-answer" not in older.outcomes
+    assert RetryRule.read(older.to_json()) == older
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"outcomes": {"busy": {"delays_seconds": []}}},
+        {"outcomes": {"busy": {"delays_seconds": [-1]}}},
+        {"outcomes": {"busy": {"delay": [1]}}},
+        {"max_attempts": 0},
+        {"spread_hours": 13},
+        {"surprise": 1},
+        {"delay_seconds": 5},
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        RetryRule.model_validate(wrong)
+
+
+@given(
+    minutes=st.integers(0, 2 * 365 * 24 * 60),
+    delay=st.integers(0, 10 * 86_400),
+    hours=st.floats(0.25, 12),
+)
+def test_spread_tries_are_so_far_apart_on_the_clock_and_never_earlier_or_a_day_late(
+    minutes: int, delay: int, hours: float
+) -> None:
+    last_at = NOON + timedelta(minutes=minutes)
+    due = last_at + timedelta(seconds=delay)
+    moved = spread_over_day(due, last_at=last_at, zone=None, hours=hours)
+    apart = (moved - last_at) % timedelta(days=1)
+    assert min(apart, timedelta(days=1) - apart) >= timedelta(hours=hours) - timedelta(microseconds=1)
+    assert due <= moved < due + timedelta(days=1)
+
+
+def test_spreading_goes_by_the_clock_on_the_wall_across_summer_time() -> None:
+    saturday = datetime(2026, 10, 31, 10, tzinfo=NEW_YORK)
+    sunday = datetime(2026, 11, 1, 10, tzinfo=NEW_YORK)  # 25 hours later: clocks went back
+    moved = spread_over_day(sunday, last_at=saturday, zone=NEW_YORK, hours=3)
+    assert moved == datetime(2026, 11, 1, 13, tzinfo=NEW_YORK)
