@@ -81,7 +81,10 @@ def rows_of(finding: Finding) -> tuple[dict[str, str], dict[str, str]]:
 
 def describe(finding: Finding) -> dict[str, object]:
     rows, control = rows_of(finding)
-    return {"name": finding.proof.name, "title": finding.proof.title, "proved": finding.proved} | {
+    return {
+        "name": finding.proof.name,
+        "title": finding.proof.title,
+        "proved": finding.proved,
         "figures": rows,
         "control": control,
         "crash": finding.crash,
