@@ -41,7 +41,7 @@ from telephony.legs import LegKind
 from telephony.lines import store as lines_store
 from telephony.lines.numbers import Number, list_numbers, load_number
 from telephony.switchboard import Switchboard, SwitchboardError
-from telephony.toll_gate import TollGateRefused, check_destination
+from telephony.toll_gate.destinations import TollGateRefused, check_destination
 from telephony.watch.sip_progress import follow_dial
 
 log = get_logger(__name__)

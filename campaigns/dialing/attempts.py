@@ -17,7 +17,7 @@ from campaigns.rules.pacing import count_to_claim, slot_spacing_seconds
 from campaigns.rules.retries import due_after_no_dial
 from telephony.calls import Call
 from telephony.outbound import DialRequest, OnDoNotCallList, prepare_call
-from telephony.toll_gate import TollGateRefused
+from telephony.toll_gate.destinations import TollGateRefused
 
 
 class Point(StrEnum):

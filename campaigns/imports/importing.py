@@ -15,7 +15,7 @@ from app.errors import NotFound
 from app.ids import CampaignId, OrgId
 from campaigns import store
 from campaigns.imports.contacts_file import Chunk, ContactRow, ContactsFile, EmptyFile, RowFault
-from telephony.toll_gate import DialingRules
+from telephony.toll_gate.destinations import DialingRules
 
 MOST_FAULTS_KEPT = 10_000
 """Of a file with more, all are counted and these are told one by one."""

@@ -26,7 +26,7 @@ from telephony.outbound import (
     place_call,
     prepare_call,
 )
-from telephony.toll_gate import TollGateRefused
+from telephony.toll_gate.destinations import TollGateRefused
 from tests.db.world import make_number
 from tests.fakes import FakeCarrier, FakeSwitchboard, room_leg
 

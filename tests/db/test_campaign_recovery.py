@@ -20,7 +20,7 @@ from campaigns.dialing.attempts import (
 )
 from campaigns.rules.retries import RetryRule
 from telephony.carriers.base import DialUncertain
-from telephony.toll_gate import TollGateRefused
+from telephony.toll_gate.destinations import TollGateRefused
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import (
     Webhooks,

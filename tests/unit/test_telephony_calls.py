@@ -11,7 +11,7 @@ from telephony.inbound import read_sip_arrival
 from telephony.legs import LegKind, leg_kind
 from telephony.lines.numbers import InvalidNumber, parse_dialed, parse_number
 from telephony.sip_dial import dial_error
-from telephony.toll_gate import TollGateRefused, check_destination
+from telephony.toll_gate.destinations import TollGateRefused, check_destination
 from telephony.watch.sip_progress import end_of_sip_leg
 from tests.fakes import room_leg
 

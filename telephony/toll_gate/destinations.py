@@ -1,0 +1,126 @@
+"""May this number be dialed at all? Pure; asked when contacts are imported, and again before any money is spent.
+
+A number passes only in the one form in which it cannot be read two ways: "+" and ASCII digits. Its country must be
+allowed, and ranges that cost the caller extra, satellites, ranges that no numbering plan knows, and our own numbers
+are refused.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from app.errors import TrunklineError
+from app.ids import E164
+
+REFUSED_KINDS: dict[int, str] = {
+    PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
+    PhoneNumberType.SHARED_COST: "a shared-cost number",
+    PhoneNumberType.PERSONAL_NUMBER: "a personal number, which is forwarded at the caller's cost",
+    PhoneNumberType.PAGER: "a pager",
+    PhoneNumberType.UAN: "a company-wide number, which may cost extra",
+    PhoneNumberType.VOICEMAIL: "a voicemail access number",
+}
+NO_COUNTRY = "001"
+"""What phonenumbers calls the region of codes that belong to no country: satellites (+870, +881 …) and the like."""
+
+_CANONICAL = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+class TollGateRefused(TrunklineError):
+    """This destination is not dialed; the detail says what would have to change."""
+
+    status = 403
+    code = "toll_gate_refused"
+    title = "Destination not allowed"
+
+
+@dataclass(frozen=True)
+class Destination:
+    """What the numbering plans say of a number. `country`: ISO 3166, or "001". `kind`: a PhoneNumberType."""
+
+    country: str
+    kind: int
+
+
+def require_canonical(to: str) -> E164:
+    """`to`, if it is E.164 to the letter. Raises TollGateRefused for everything that a carrier, a SIP stack or a person
+    could read as something else: other digits than ASCII's, marks, parameters (`;ext=`), schemes, line ends."""
+    if not _CANONICAL.fullmatch(to):
+        raise TollGateRefused("Not a number in E.164 form: only + and 7 to 15 ASCII digits are dialed.")
+    return E164(to)
+
+
+@lru_cache(maxsize=100_000)
+def read_destination(to: E164) -> Destination:
+    """Where a number in E.164 form leads. Raises TollGateRefused where no numbering plan has it: then nobody can say
+    which country it is in or what it costs."""
+    try:
+        number = phonenumbers.parse(to)
+    except phonenumbers.NumberParseException as error:
+        raise TollGateRefused("No country has this number's code.") from error
+    if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != to:
+        raise TollGateRefused("The number could be read as another one.")
+    country = phonenumbers.region_code_for_number(number)
+    if phonenumbers.region_code_for_country_code(number.country_code or 0) == NO_COUNTRY:
+        return Destination(NO_COUNTRY, PhoneNumberType.UNKNOWN)
+    if country is None:
+        raise TollGateRefused("No numbering plan has this number: it is in no range that is in use.")
+    return Destination(country, phonenumbers.number_type(number))
+
+
+@dataclass(frozen=True)
+class DialingRules:
+    """What an organization may dial. `allowed_countries`: ISO 3166 codes beside its own; `refused_prefixes`: "+" and
+    digits; `own_numbers`: never dialed, because a call to oneself only costs."""
+
+    org_country: str
+    allowed_countries: Collection[str] = ()
+    own_numbers: Collection[str] = ()
+    refused_prefixes: tuple[str, ...] = ()
+
+    def why_not(self, to: E164) -> str | None:
+        """The reason why `to` is not dialed, or None."""
+        try:
+            self.check(to)
+        except TollGateRefused as refused:
+            return refused.detail
+        return None
+
+    def check(self, to: E164) -> Destination:
+        """Where `to` leads, if it may be dialed. Raises TollGateRefused."""
+        require_canonical(to)
+        if to in self.own_numbers:
+            raise TollGateRefused("This is one of the organization's own numbers.")
+        destination = read_destination(to)
+        country = destination.country
+        if country == NO_COUNTRY:
+            raise TollGateRefused("The destination belongs to no country: satellites and the like are not dialed.")
+        if country != self.org_country and country not in self.allowed_countries:
+            raise TollGateRefused(
+                f"Calls to {country} are not allowed; add it to the organization's allowed_countries.", country=country
+            )
+        kind = REFUSED_KINDS.get(destination.kind)
+        if kind:
+            raise TollGateRefused(f"The destination is {kind}.", country=country)
+        if to.startswith(self.refused_prefixes):
+            raise TollGateRefused("The destination is in a range that the organization does not dial.", country=country)
+        return destination
+
+
+def check_destination(
+    to: E164,
+    *,
+    from_number: E164,
+    org_country: str,
+    allowed_countries: Collection[str],
+    own_numbers: Collection[str] = (),
+) -> None:
+    """Raise TollGateRefused unless `to` may be dialed from `from_number`. See DialingRules."""
+    require_canonical(to)
+    if to == from_number:
+        raise TollGateRefused("A number cannot call itself.")
+    DialingRules(org_country, allowed_countries, own_numbers).check(to)
