@@ -20,6 +20,7 @@ MARKERS = {
     "turns": "started_at",
     "recordings": "started_at",
     "attempts": "claimed_at",
+    "campaign_events": "at",
 }
 
 

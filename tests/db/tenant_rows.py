@@ -133,6 +133,42 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
         "claimed_at": NOW,
     },
     "do_not_call": lambda t: {"id": _id(), "phone": _phone(), "reason": ""},
+    "campaign_events": lambda t: {
+        "id": uuid4().int % 10**12,
+        "tx": "1",
+        "campaign_id": t.id_of("campaigns"),
+        "kind": "campaign.started",
+        "data": {},
+        "at": NOW,
+    },
+    "campaign_counts": lambda t: {
+        "id": uuid4().int % 10**12,
+        "campaign_id": t.id_of("campaigns"),
+        "what": "contacts",
+        "status": "waiting",
+        "dialed": False,
+        "count": 1,
+    },
+    "webhook_endpoints": lambda t: {
+        "id": _id(),
+        "url": "https://hooks.example/trunkline",
+        "description": "",
+        "events": [],
+        "secret_sealed": "\\x00",
+        "enabled": True,
+    },
+    "webhook_deliveries": lambda t: {
+        "id": _id(),
+        "endpoint_id": t.id_of("webhook_endpoints"),
+        "event_id": 1,
+        "campaign_id": t.id_of("campaigns"),
+        "kind": "campaign.started",
+        "data": {},
+        "at": NOW,
+        "status": "pending",
+        "tries": 0,
+        "next_at": NOW,
+    },
 }
 """In an order in which each may refer to those above it."""
 

@@ -38,6 +38,10 @@ LEAST_ROLE: dict[str, tuple[Role | None, Role | None, Role | None, Role | None]]
     "contacts": (V, S, S, A),
     "attempts": (V, None, None, None),
     "do_not_call": (V, O, O, A),
+    "campaign_events": (V, None, None, None),
+    "campaign_counts": (V, None, None, None),
+    "webhook_endpoints": (A, A, A, A),
+    "webhook_deliveries": (A, None, A, None),
 }
 
 
