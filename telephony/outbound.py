@@ -39,9 +39,9 @@ from telephony.carriers.base import Carrier, CarrierName, DialRefused, OutgoingC
 from telephony.carriers.twilio import TwilioCarrier
 from telephony.legs import LegKind
 from telephony.lines import store as lines_store
-from telephony.lines.numbers import Number, list_numbers, load_number
 from telephony.switchboard import Switchboard, SwitchboardError
-from telephony.toll_gate.destinations import TollGateRefused, check_destination
+from telephony.toll_gate.destinations import TollGateRefused
+from telephony.toll_gate.gate import Gate, open_gate
 from telephony.watch.sip_progress import follow_dial
 
 log = get_logger(__name__)
@@ -130,11 +130,12 @@ async def build_lines(settings: Settings, db: Database) -> Lines:
 async def prepare_call(connection: Connection, request: DialRequest, *, now: datetime) -> Call:
     """Write the intent to call, in the caller's transaction; nothing is dialed before that commits.
 
-    Raises TollGateRefused, OnDoNotCallList, NumberNotFound (not a number of ours) or AttemptHasCall.
+    Raises TollGateRefused, OnDoNotCallList, DialLimitReached, NumberNotFound (not a number of ours) or AttemptHasCall.
     """
-    number = await load_number(connection, request.org_id, request.from_number_id)
-    await check_gate(connection, request, number)
     call_id = CallId(new_id())
+    gate = await open_gate(connection, request.org_id, request.from_number_id)
+    await check_gate(connection, gate, request, call_id)
+    number = gate.number
     row = await store.insert_call(
         connection,
         call_id=call_id,
@@ -160,20 +161,14 @@ async def prepare_call(connection: Connection, request: DialRequest, *, now: dat
     return read_call(row)
 
 
-async def check_gate(connection: Connection, request: DialRequest, number: Number) -> None:
-    """Raises TollGateRefused or OnDoNotCallList."""
-    organization = await store.select_organization(connection, request.org_id)
-    if organization is None:
-        raise NotFound("There is no such organization.")
-    check_destination(
-        request.to,
-        from_number=number.e164,
-        org_country=organization["country"],
-        allowed_countries=organization["settings"].get("allowed_countries", ()),
-        own_numbers={own.e164 for own in await list_numbers(connection, request.org_id)},
-    )
+async def check_gate(connection: Connection, gate: Gate, request: DialRequest, call_id: CallId) -> None:
+    """Raises TollGateRefused, OnDoNotCallList or DialLimitReached; else the dial is counted."""
+    gate.check(request.to)
     if await store.is_do_not_call(connection, request.org_id, request.to):
         raise OnDoNotCallList("This number is on the organization's do-not-call list.")
+    [refusal] = await gate.reserve(connection, [request.to], call_ids=[call_id])
+    if refusal is not None:
+        raise refusal
 
 
 async def place_call(lines: Lines, call: Call, *, ring_timeout_seconds: int = RING_TIMEOUT_SECONDS) -> None:

@@ -201,10 +201,6 @@ async def select_events(connection: Connection, call_id: UUID) -> Sequence[Row]:
     return await connection.fetch("select * from call_events where call_id = $1 order by id", call_id)
 
 
-async def select_organization(connection: Connection, org_id: UUID) -> Row | None:
-    return await connection.fetchrow("select country, settings from organizations where id = $1", org_id)
-
-
 async def is_do_not_call(connection: Connection, org_id: UUID, phone: str) -> bool:
     return bool(
         await connection.fetchval(

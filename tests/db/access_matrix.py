@@ -21,6 +21,10 @@ MARKERS = {
     "recordings": "started_at",
     "attempts": "claimed_at",
     "campaign_events": "at",
+    "dial_counts": "bucket",
+    "dial_charges": "charged_at",
+    "dial_spend": "day",
+    "campaign_samples": "at",
 }
 
 

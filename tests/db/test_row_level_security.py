@@ -38,8 +38,13 @@ LEAST_ROLE: dict[str, tuple[Role | None, Role | None, Role | None, Role | None]]
     "contacts": (V, S, S, A),
     "attempts": (V, None, None, None),
     "do_not_call": (V, O, O, A),
+    "dialing_rules": (V, A, None, None),
+    "dial_counts": (V, None, None, None),
+    "dial_charges": (V, None, None, None),
+    "dial_spend": (V, None, None, None),
     "campaign_events": (V, None, None, None),
     "campaign_counts": (V, None, None, None),
+    "campaign_samples": (V, None, None, None),
     "webhook_endpoints": (A, A, A, A),
     "webhook_deliveries": (A, None, A, None),
 }

@@ -1,0 +1,129 @@
+"""The one gate of every outbound dial, whoever asks: a campaign, the API, an agent's tool.
+
+`open_gate` reads the organization's rules once; `check` is cheap and pure, for each number; `reserve` counts dials and
+sets money aside, for a whole batch at once, in the transaction that commits the intents. Limits are rows, so they hold
+for all replicas together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from app.db import Connection
+from app.errors import NotFound
+from app.ids import E164, CallId, NumberId, OrgId, new_id
+from telephony.lines.numbers import Number, load_number
+from telephony.toll_gate import store
+from telephony.toll_gate.destinations import Destination, DialingRules, TollGateRefused
+from telephony.toll_gate.limits import DialLimitReached, Seen, Tally, Wanted, Window, admit, counting_windows, find_rate
+from telephony.toll_gate.policy import DialingPolicy, read_policy
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The gate for dials of one organization from one of its numbers, the caller ID."""
+
+    org_id: OrgId
+    number: Number
+    rules: DialingRules
+    policy: DialingPolicy
+
+    def check(self, to: E164) -> Destination:
+        """Where `to` leads, if it may ever be dialed. Raises TollGateRefused, which nothing but other rules heals."""
+        destination = self.rules.check(to)
+        if self.policy.spend is not None and find_rate(self.policy.spend, to) is None:
+            raise TollGateRefused(
+                "No rate is known for this destination: add it to the dialing rules, or drop the cap."
+            )
+        return destination
+
+    async def reserve(
+        self,
+        connection: Connection,
+        numbers: Sequence[E164],
+        *,
+        now: datetime | None = None,
+        call_ids: Sequence[CallId] | None = None,
+    ) -> list[DialLimitReached | None]:
+        """Count these dials; for each, in order, None or why it has to wait.
+
+        Once in a transaction, the one that inserts the calls: what is rolled back was not counted. Where there are
+        limits, other transactions of the organization wait here until it ends. `now`: None is the database's clock,
+        which all replicas share. `call_ids`: the calls to be, for what they cost; needed where a spend cap is set.
+        Raises TollGateRefused for a number that does not pass `check`.
+        """
+        if not self.policy.has_limits or not numbers:
+            return [None] * len(numbers)
+        ids = call_ids if call_ids is not None else [CallId(new_id()) for _ in numbers]
+        wanted = [Wanted(to, self.check(to), call_id) for to, call_id in zip(numbers, ids, strict=True)]
+        clock = await store.lock_counts(connection, self.org_id)
+        at = now or clock
+        windows = {w.key: w for dial in wanted for w in counting_windows(self.policy, dial.to, dial.destination)}
+        seen = await self._look(connection, windows, numbers, at)
+        verdicts, tally = admit(self.policy, wanted, seen, now=at)
+        await self._write(connection, windows, tally, at)
+        return verdicts
+
+    async def _look(
+        self, connection: Connection, windows: dict[str, Window], numbers: Sequence[E164], at: datetime
+    ) -> Seen:
+        buckets: dict[str, dict[datetime, int]] = {}
+        if windows:
+            for row in await store.select_counts(connection, self.org_id, list(windows)):
+                buckets.setdefault(row["key"], {})[row["bucket"]] = row["dials"]
+        often: dict[tuple[E164, int], int] = {}
+        for seconds, _ in self.policy.per_number.windows():
+            since = at - timedelta(seconds=seconds)
+            for row in await store.select_number_counts(connection, self.org_id, list(set(numbers)), since=since):
+                often[E164(row["to_number"]), seconds] = row["dials"]
+        if self.policy.spend is None:
+            return Seen(buckets, often)
+        await store.settle_charges(connection, self.org_id)
+        spent = await store.select_spend(
+            connection, self.org_id, currency=self.policy.spend.currency, today=at.astimezone(UTC).date()
+        )
+        return Seen(buckets, often, spent["day"], spent["month"])
+
+    async def _write(self, connection: Connection, windows: dict[str, Window], tally: Tally, at: datetime) -> None:
+        counted = [windows[key] for key in sorted(tally.counts)]
+        if counted:
+            await store.add_counts(
+                connection,
+                self.org_id,
+                keys=[window.key for window in counted],
+                buckets=[window.bucket(at) for window in counted],
+                dials=[tally.counts[window.key] for window in counted],
+                oldest=[window.oldest(at) for window in counted],
+            )
+        if tally.charges and self.policy.spend is not None:
+            await store.add_charges(
+                connection,
+                self.org_id,
+                calls=list(tally.charges),
+                day=at.astimezone(UTC).date(),
+                currency=self.policy.spend.currency,
+                rates=[rate for rate, _ in tally.charges.values()],
+                charges=[charge for _, charge in tally.charges.values()],
+            )
+
+
+async def open_gate(connection: Connection, org_id: OrgId, from_number_id: NumberId) -> Gate:
+    """Raises NumberNotFound where the caller ID is not a number of the organization, NotFound without organization."""
+    number = await load_number(connection, org_id, from_number_id)
+    rules, policy = await load_rules(connection, org_id)
+    return Gate(org_id, number, rules, policy)
+
+
+async def load_rules(connection: Connection, org_id: OrgId) -> tuple[DialingRules, DialingPolicy]:
+    """What the organization may dial, for who only asks and does not dial (an import, a preflight). Raises NotFound."""
+    row = await store.select_rules(connection, org_id)
+    if row is None:
+        raise NotFound("There is no such organization.")
+    policy = read_policy(row["rules"], row["settings"])
+    rules = DialingRules(
+        row["country"],
+        frozenset(policy.allowed_countries),
+        frozenset(row["own_numbers"]),
+        tuple(policy.refused_prefixes),
+    )
+    return rules, policy

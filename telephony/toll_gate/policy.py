@@ -1,0 +1,96 @@
+"""What an organization sets for its dials: where to, how often, for how much. '{}' allows its own country and no limit.
+
+Money: caps in integer minor units of one currency; rates per 1,000 minutes, because a minute costs fractions of a
+cent.
+"""
+
+from typing import Annotated, Any
+
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+def _known_country(code: str) -> str:
+    if code not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError(f"{code} is not the ISO 3166 code of a country with phone numbers")
+    return code
+
+
+Country = Annotated[str, AfterValidator(_known_country)]
+Prefix = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{0,13}$")]
+Most = Annotated[int, Field(ge=1, le=10_000_000)] | None
+Minor = Annotated[int, Field(ge=0, le=10**12)]
+
+MINUTE, HOUR, DAY = 60, 3600, 86400
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Velocity(_Part):
+    """At most so many dials in any window of that length; none: as many as you like."""
+
+    per_minute: Most = None
+    per_hour: Most = None
+    per_day: Most = None
+
+    def windows(self) -> list[tuple[int, int]]:
+        """(seconds, most) of those that are set."""
+        pairs = ((MINUTE, self.per_minute), (HOUR, self.per_hour), (DAY, self.per_day))
+        return [(seconds, most) for seconds, most in pairs if most is not None]
+
+
+class DestinationVelocity(Velocity):
+    """The same for one country (ISO 3166) or one prefix."""
+
+    country: Country | None = None
+    prefix: Prefix | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "DestinationVelocity":
+        if (self.country is None) == (self.prefix is None):
+            raise ValueError("give either country or prefix")
+        return self
+
+
+class Rate(_Part):
+    """What 1,000 minutes to numbers that begin with `prefix` cost, in minor units; the longest prefix counts."""
+
+    prefix: Prefix
+    per_1000_minutes_minor: Minor
+
+
+class Spend(_Part):
+    """Caps per UTC day and calendar month. `reserve_minutes`: what is set aside for a dial until its length is known.
+    A destination without a rate is not dialed: nobody knows what it costs."""
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    per_day_minor: Minor | None = None
+    per_month_minor: Minor | None = None
+    reserve_minutes: int = Field(3, ge=1, le=240)
+    rates: Annotated[list[Rate], Field(min_length=1, max_length=2000)]
+
+
+class DialingPolicy(_Part):
+    """Everything that the toll gate asks, beside what no organization may dial at all."""
+
+    allowed_countries: Annotated[list[Country], Field(max_length=300)] = []
+    refused_prefixes: Annotated[list[Prefix], Field(max_length=1000)] = []
+    calls: Velocity = Velocity()
+    per_number: Velocity = Velocity()
+    destinations: Annotated[list[DestinationVelocity], Field(max_length=200)] = []
+    spend: Spend | None = None
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether a dial has to be counted at all."""
+        counted = (self.calls, self.per_number, *self.destinations)
+        return self.spend is not None or any(velocity.windows() for velocity in counted)
+
+
+def read_policy(rules: dict[str, Any] | None, settings: dict[str, Any]) -> DialingPolicy:
+    """From the organization's row of rules; where it has none yet, from `allowed_countries` in its settings."""
+    if rules is None:
+        return DialingPolicy(allowed_countries=list(settings.get("allowed_countries", ())))
+    return DialingPolicy.model_validate(rules)
