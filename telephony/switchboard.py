@@ -18,7 +18,7 @@ from livekit import api
 from app.errors import TrunklineError, Unavailable
 from app.settings import Settings
 from telephony.calls import Call, DispatchMetadata
-from telephony.carriers.base import DialRefused, DialUncertain
+from telephony.carriers.base import DialRefused, DialUncertain, require_dialable
 from telephony.legs import LegKind, RoomLeg, read_leg
 from telephony.lines import sip_messages
 from telephony.lines.sip_messages import DispatchRule, InboundTrunk, OutboundTrunk
@@ -157,6 +157,7 @@ class Switchboard:
 
         Raises DialRefused when surely no INVITE went out, DialUncertain when one may have.
         """
+        require_dialable(call.to_number, call.from_number)
         try:
             await self.create_room(call.room_name, agent=DispatchMetadata(call_id=call.id))
         except SwitchboardError as error:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from app.errors import TrunklineError, Unavailable
 from app.ids import E164, AttemptId, CallId
+from telephony.toll_gate.destinations import TollGateRefused, require_canonical
 
 
 class DialRefused(TrunklineError):
@@ -38,6 +39,15 @@ class DialUncertain(TrunklineError):
     status = 502
     code = "dial_uncertain"
     title = "Unknown whether the carrier placed the call"
+
+
+def require_dialable(to: str | None, from_: str | None) -> None:
+    """The last look before a request leaves. Raises DialRefused."""
+    try:
+        require_canonical(to or "")
+        require_canonical(from_ or "")
+    except TollGateRefused as refused:
+        raise DialRefused(refused.detail) from refused
 
 
 class CarrierUnavailable(Unavailable):
@@ -69,6 +79,7 @@ class OutgoingCall:
     later finds its row even when the answer to this request is lost.
 
     `answer_url`: fetched when the callee answers. `status_url`: told every change. Both absolute, on `public_url`.
+    Raises DialRefused for a number that is not E.164 to the letter, wherever it came from: no carrier ever sees one.
     """
 
     call_id: CallId
@@ -78,6 +89,9 @@ class OutgoingCall:
     ring_timeout_seconds: int
     answer_url: str
     status_url: str
+
+    def __post_init__(self) -> None:
+        require_dialable(self.to, self.from_)
 
 
 @dataclass(frozen=True)
