@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from app.api import api_keys, do_not_call, events, health, media, numbers, teams, trunks, webhooks
 from app.api.calls import records
 from app.api.calls import routes as calls
+from app.api.campaigns import outcomes
 from app.api.campaigns import routes as campaigns
 from app.api.dependencies import State
 from app.api.wire.metrics import Metrics
@@ -37,6 +38,7 @@ ROUTERS = (
     calls,
     records,
     campaigns,
+    outcomes,
     do_not_call,
     teams,
     numbers,

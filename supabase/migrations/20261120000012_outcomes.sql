@@ -37,6 +37,8 @@ create table public.campaign_counts (
   foreign key (org_id, campaign_id) references public.campaigns (org_id, id) on delete cascade
 );
 create index campaign_counts_campaign on public.campaign_counts (campaign_id);
+-- Rows live for seconds.
+alter table public.campaign_counts set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 select private.protect_table('campaign_counts', 'viewer', null, null, null);
 
 create function private.count_contacts() returns trigger language plpgsql security definer set search_path = '' as $$
@@ -111,8 +113,21 @@ insert into public.campaign_counts (org_id, campaign_id, what, status, dispositi
 select org_id, campaign_id, 'attempts', status, disposition, dialed_at is not null, count(*)
 from public.attempts where status in ('settled', 'released') group by 1, 2, 4, 5, 6;
 
--- How fast it goes: dials of the last minutes.
-create index attempts_dialed on public.attempts (campaign_id, dialed_at) where dialed_at is not null;
+-- What the counts were at instants ten seconds apart, a minute apart after an hour: how fast it goes, and how it went.
+create table public.campaign_samples (
+  org_id uuid not null,
+  campaign_id uuid not null,
+  at timestamptz not null,
+  -- attempts whose request may have gone out, and those of them that somebody or something answered
+  dialed bigint not null,
+  answered bigint not null,
+  -- contacts that are over, and those that are not
+  finished bigint not null,
+  remaining bigint not null,
+  primary key (campaign_id, at),
+  foreign key (org_id, campaign_id) references public.campaigns (org_id, id) on delete cascade
+);
+select private.protect_table('campaign_samples', 'viewer', null, null, null);
 
 -- Whoever changes a campaign's status, it is told.
 create function private.tell_campaign_status() returns trigger language plpgsql security definer set search_path = '' as $$

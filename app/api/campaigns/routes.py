@@ -1,32 +1,28 @@
 """Campaigns over REST: made from a file, started, paused, watched."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, status
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import StreamingResponse
-from pydantic import ValidationError
+from fastapi import APIRouter, Header, Request, status
 from starlette.datastructures import UploadFile
 
-from app.api.campaigns.shapes import UPLOAD, CampaignOut, NewCampaign, ProgressOut, render_campaign
+from app.api.campaigns.reading import read_edit, read_form, read_json, read_once, read_plan
+from app.api.campaigns.shapes import UPLOAD, CampaignOut, NewCampaignEdit, render_campaign
 from app.api.dependencies import Parts, State, require
 from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
 from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.ids import CampaignId, OrgId
 from campaigns import campaigns
-from campaigns.campaigns import Plan
-from campaigns.outcomes.report import stream_results
-from campaigns.rules.retries import RetryRule
-from telephony import reading_store
-from telephony.lines.numbers import parse_number
+from campaigns.creating import create_campaign, create_campaign_from_file
+from campaigns.lifecycle.control import finish_campaign, pass_canary, pause_campaign, start_campaign
+from campaigns.lifecycle.editing import edit_campaign
 
 router = APIRouter(prefix="/api/v1/campaigns", tags=["Campaigns"], responses=problem_responses())
 
 Reading = Annotated[Principal, require(Scope.CAMPAIGNS_READ)]
 Writing = Annotated[Principal, require(Scope.CAMPAIGNS_WRITE)]
+IdempotencyKey = Annotated[str, Header(max_length=255, description="The same key again makes nothing new.")]
 
 
 @router.get("", summary="Campaigns, newest first")
@@ -44,19 +40,28 @@ async def get_campaigns(
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    summary="Make a campaign from a CSV file",
+    summary="Make a campaign, of a file of contacts or empty",
     openapi_extra=UPLOAD,
-    responses=problem_responses(413),
+    responses=problem_responses(409, 413),
 )
-async def post_campaign(request: Request, state: Parts, principal: Writing) -> CampaignOut:
-    """Bad and repeated rows are reported with line and reason, the good ones go in. Nothing is dialed before start."""
+async def post_campaign(
+    request: Request, state: Parts, principal: Writing, idempotency_key: IdempotencyKey = ""
+) -> CampaignOut:
+    """A form with a file, or JSON for a draft to which contacts are added later. Bad and repeated rows are reported
+    with line and reason, the good ones go in. Nothing is dialed before start."""
+    if request.headers.get("content-type", "").split(";")[0].strip() == "application/json":
+        plan = await read_plan(state, principal, await read_json(request))
+        made = await create_campaign(
+            state.db, principal.org_id, plan, once=await read_once(request, idempotency_key), claims=principal.claims()
+        )
+        return render_campaign(made)
     # Not a parameter: FastAPI would take in the whole file before it asks who sends it.
-    async with request.form(max_files=1, max_fields=20) as form:
+    async with request.form(max_files=1, max_fields=40) as form:
         file = form.get("file")
-        fields = read_fields(form, has_file=isinstance(file, UploadFile))
-        assert isinstance(file, UploadFile)  # read_fields refused everything else
+        fields = read_form(form, has_file=isinstance(file, UploadFile))
+        assert isinstance(file, UploadFile)  # read_form refused everything else
         plan = await read_plan(state, principal, fields)
-        campaign, report = await campaigns.create_campaign_from_file(
+        campaign, report = await create_campaign_from_file(
             state.db, principal.org_id, plan, file.file, claims=principal.claims()
         )
     return render_campaign(campaign, report.to_json())
@@ -67,33 +72,40 @@ async def get_campaign(state: Parts, principal: Reading, campaign_id: UUID) -> C
     return render_campaign(await campaigns.load_campaign(*_named(state, principal, campaign_id), **_as(principal)))
 
 
+@router.patch(
+    "/{campaign_id}", summary="Change a campaign that does not dial", responses=problem_responses(404, 409)
+)
+async def patch_campaign(
+    state: Parts, principal: Writing, campaign_id: UUID, body: NewCampaignEdit
+) -> CampaignOut:
+    """A draft, a scheduled or a paused one; calls under way end by what held when they began."""
+    edit = await read_edit(state, principal, body)
+    return render_campaign(await edit_campaign(*_named(state, principal, campaign_id), edit, **_as(principal)))
+
+
 @router.post("/{campaign_id}/start", summary="Start or go on dialing", responses=problem_responses(404, 409))
 async def post_start(state: Parts, principal: Writing, campaign_id: UUID) -> CampaignOut:
-    return render_campaign(await campaigns.start_campaign(*_named(state, principal, campaign_id), **_as(principal)))
+    """With `starts_at` in the future it is scheduled; with a canary its first dials are judged."""
+    return render_campaign(await start_campaign(*_named(state, principal, campaign_id), **_as(principal)))
 
 
 @router.post("/{campaign_id}/pause", summary="Dial nothing more for now", responses=problem_responses(404, 409))
 async def post_pause(state: Parts, principal: Writing, campaign_id: UUID) -> CampaignOut:
-    return render_campaign(await campaigns.pause_campaign(*_named(state, principal, campaign_id), **_as(principal)))
+    return render_campaign(await pause_campaign(*_named(state, principal, campaign_id), **_as(principal)))
 
 
-@router.get("/{campaign_id}/progress", summary="How far it is", responses=problem_responses(404))
-async def get_progress(state: Parts, principal: Reading, campaign_id: UUID) -> ProgressOut:
-    progress = await campaigns.load_progress(*_named(state, principal, campaign_id), **_as(principal))
-    return ProgressOut.model_validate(progress.to_json())
+@router.post("/{campaign_id}/finish", summary="End it for good", responses=problem_responses(404))
+async def post_finish(state: Parts, principal: Writing, campaign_id: UUID) -> CampaignOut:
+    """Who waits is not called any more; calls under way end by themselves."""
+    return render_campaign(await finish_campaign(*_named(state, principal, campaign_id), **_as(principal)))
 
 
-@router.get(
-    "/{campaign_id}/results",
-    summary="A CSV row for every attempt",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {}}}, **problem_responses(404)},
+@router.post(
+    "/{campaign_id}/canary/pass", summary="Let it go on past its canary", responses=problem_responses(404, 409)
 )
-async def get_results(state: Parts, principal: Reading, campaign_id: UUID) -> StreamingResponse:
-    named = _named(state, principal, campaign_id)
-    await campaigns.load_campaign(*named, **_as(principal))
-    headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}.csv"'}
-    return StreamingResponse(stream_results(*named, **_as(principal)), media_type="text/csv", headers=headers)
+async def post_canary_pass(state: Parts, principal: Writing, campaign_id: UUID) -> CampaignOut:
+    """A person has judged the first dials. A campaign that its canary stopped is started as well."""
+    return render_campaign(await pass_canary(*_named(state, principal, campaign_id), **_as(principal)))
 
 
 def _named(state: State, principal: Principal, campaign_id: UUID) -> tuple[Any, OrgId, CampaignId]:
@@ -102,37 +114,3 @@ def _named(state: State, principal: Principal, campaign_id: UUID) -> tuple[Any, 
 
 def _as(principal: Principal) -> dict[str, Any]:
     return {"claims": principal.claims()}
-
-
-def read_fields(form: Mapping[str, Any], *, has_file: bool) -> NewCampaign:
-    """Raises RequestValidationError with every fault; an empty field is one that was not sent."""
-    texts = {name: value for name, value in form.items() if name != "file" and value != ""}
-    faults: list[Any] = [] if has_file else [{"loc": ("body", "file"), "msg": "Send the CSV as a file."}]
-    try:
-        fields = NewCampaign.model_validate(texts)
-    except ValidationError as error:
-        faults += [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
-        raise RequestValidationError(faults) from error
-    if faults:
-        raise RequestValidationError(faults)
-    return fields
-
-
-async def read_plan(state: State, principal: Principal, fields: NewCampaign) -> Plan:
-    """Raises InvalidNumber."""
-    from_number = None
-    if fields.from_number is not None:
-        async with state.db.request(principal.claims()) as connection:
-            country = await reading_store.select_country(connection, principal.org_id)
-        from_number = parse_number(fields.from_number, country)
-    usual = RetryRule(max_attempts=fields.max_attempts)
-    uniform = fields.retry_delay_seconds
-    return Plan(
-        name=fields.name,
-        team=fields.team,
-        from_number=from_number,
-        max_concurrent=fields.max_concurrent,
-        calls_per_second=fields.calls_per_second,
-        retry=usual if uniform is None else RetryRule.uniform(fields.max_attempts, uniform),
-        ring_timeout_seconds=fields.ring_timeout_seconds,
-    )

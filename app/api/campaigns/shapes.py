@@ -4,9 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
-from campaigns.campaigns import Campaign, CampaignStatus
+from campaigns.campaigns import Campaign, CampaignKind, CampaignStatus, CanaryStatus, FinishReason
+from campaigns.rules.pacing import Mode
+
+Settings = dict[str, JsonValue]
 
 _REPORT: dict[str, Any] = {
     "rows": 24,
@@ -20,6 +23,14 @@ _REPORT: dict[str, Any] = {
     "warnings": [],
     "errors": [{"line": 7, "column": "phone", "value": "12", "reason": "too short"}],
 }
+_RETRY: dict[str, Any] = {
+    "max_attempts": 3,
+    "outcomes": {
+        "busy": {"delays_seconds": [60, 300], "next_number": False, "spread": None},
+        "no-answer": {"delays_seconds": [1800, 86400], "next_number": True, "spread": None},
+    },
+    "spread_hours": 3.0,
+}
 _CAMPAIGN: dict[str, Any] = {
     "id": "0199f2a4-6f0e-7c60-9d0b-000000000020",
     "name": "Reminders",
@@ -30,9 +41,24 @@ _CAMPAIGN: dict[str, Any] = {
     "calls_per_second": 1.0,
     "max_attempts": 3,
     "ring_timeout_seconds": 30,
+    "mode": "ai",
+    "priority": 0,
+    "share": 1.0,
+    "starts_at": None,
+    "deadline_at": "2026-11-27T17:00:00Z",
+    "region": "US",
+    "ends_when_done": True,
+    "kind": "list",
+    "parent_id": None,
+    "retry": _RETRY,
+    "settings": {"pace": {}, "canary": {"contacts": 50}, "breaker": {}},
+    "canary_status": None,
+    "pause_reason": None,
+    "finish_reason": None,
     "import": _REPORT,
     "created_at": "2026-11-20T17:39:00Z",
     "started_at": None,
+    "resumed_at": None,
     "finished_at": None,
 }
 _PLAN: dict[str, Any] = {
@@ -47,7 +73,8 @@ _PLAN: dict[str, Any] = {
 
 
 class CampaignOut(BaseModel):
-    """A campaign; `import` tells what became of the rows of its file."""
+    """A campaign; `import` tells what became of the rows of its file, `pause_reason` why it paused itself (null where
+    a person did), `canary_status` how far its first dials are judged, `settings` what was said of each subject."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CAMPAIGN]})
 
@@ -60,56 +87,91 @@ class CampaignOut(BaseModel):
     calls_per_second: float
     max_attempts: int
     ring_timeout_seconds: int
+    mode: Mode
+    priority: int
+    share: float
+    starts_at: datetime | None
+    deadline_at: datetime | None
+    region: str | None
+    ends_when_done: bool
+    kind: CampaignKind
+    parent_id: UUID | None
+    retry: dict[str, Any]
+    settings: dict[str, dict[str, Any]]
+    canary_status: CanaryStatus | None
+    pause_reason: str | None
+    finish_reason: FinishReason | None
     import_report: dict[str, Any] = Field(
         validation_alias=AliasChoices("import", "import_report"), serialization_alias="import"
     )
     created_at: datetime
     started_at: datetime | None
+    resumed_at: datetime | None
     finished_at: datetime | None
 
 
-class NewCampaign(BaseModel):
-    """The fields beside the file. `team`: its slug; `retry_delay_seconds`: the wait before another try, whatever came
-    of the last."""
+class NewCampaignSettings(BaseModel):
+    """How a campaign dials; what is left out has its default, or keeps its value when a campaign is changed.
+
+    `retry`: by outcome, see the example. `pace`, `canary`, `breaker`, `outcomes`: an object each, {} for the
+    defaults. `starts_at` in the future: a started campaign waits until then. `deadline_at`: nobody is called after it.
+    `region`: ISO 3166, the country of numbers written without one. `ends_when_done`: false for a campaign that runs
+    on while contacts are added.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"calls_per_second": 2.0, "retry": _RETRY, "canary": {"contacts": 50, "most_failed": 0.1}}]
+        },
+    )
+
+    from_number: str | None = Field(None, max_length=40)
+    max_concurrent: int = Field(5, ge=1, le=10_000)
+    calls_per_second: float = Field(1.0, gt=0, le=1000)
+    ring_timeout_seconds: int = Field(30, ge=15, le=120)
+    mode: Mode = Mode.AI
+    priority: int = Field(0, ge=-9, le=9)
+    share: float = Field(1.0, gt=0, le=1000)
+    starts_at: AwareDatetime | None = None
+    deadline_at: AwareDatetime | None = None
+    region: str | None = Field(None, pattern="^[A-Z]{2}$")
+    ends_when_done: bool = True
+    retry: Settings | None = None
+    pace: Settings | None = None
+    canary: Settings | None = None
+    breaker: Settings | None = None
+    outcomes: Settings | None = None
+
+
+class NewCampaign(NewCampaignSettings):
+    """`team`: its slug. `max_attempts`, `retry_delay_seconds` (the wait before another try, whatever came of the last):
+    for who needs no more of `retry` than that."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_PLAN]})
 
     name: str = Field(min_length=1, max_length=200)
     team: str = Field(min_length=1, max_length=63)
-    from_number: str | None = Field(None, max_length=40)
-    max_concurrent: int = Field(5, ge=1, le=1000)
-    calls_per_second: float = Field(1.0, gt=0, le=100)
-    max_attempts: int = Field(3, ge=1, le=20)
+    max_attempts: int = Field(3, ge=1, le=100)
     retry_delay_seconds: float | None = Field(None, ge=0, le=30 * 86400)
-    ring_timeout_seconds: int = Field(30, ge=15, le=120)
 
 
-class ProgressOut(BaseModel):
-    """Counts at one instant. `attempts.dialed`: requests that went, or may have gone, out."""
+class NewCampaignEdit(NewCampaignSettings):
+    """What to change of a draft, scheduled or paused campaign; only what is sent is changed."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "status": "running",
-                    "contacts": {"waiting": 9, "in_flight": 3, "finished": 8, "blocked": 1},
-                    "attempts": {"placed": 3, "settled": 9, "dialed": 12},
-                    "dispositions": {"confirmed": 5, "busy": 3},
-                }
-            ]
-        }
+        extra="forbid", json_schema_extra={"examples": [{"calls_per_second": 2.0, "name": "Reminders, again"}]}
     )
 
-    status: CampaignStatus
-    contacts: dict[str, int]
-    attempts: dict[str, int]
-    dispositions: dict[str, int]
+    name: str | None = Field(None, min_length=1, max_length=200)
+    team: str | None = Field(None, min_length=1, max_length=63)
 
 
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
+            "application/json": {"schema": NewCampaign.model_json_schema(), "example": _PLAN},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
@@ -128,7 +190,7 @@ UPLOAD: dict[str, Any] = {
         },
     }
 }
-"""The documentation of the form, which is read by hand."""
+"""The documentation of the body, which is read by hand. In the form, objects are JSON text."""
 
 
 def render_campaign(campaign: Campaign, report: dict[str, Any] | None = None) -> CampaignOut:
@@ -142,8 +204,23 @@ def render_campaign(campaign: Campaign, report: dict[str, Any] | None = None) ->
         calls_per_second=campaign.calls_per_second,
         max_attempts=campaign.retry.max_attempts,
         ring_timeout_seconds=campaign.ring_timeout_seconds,
+        mode=campaign.mode,
+        priority=campaign.priority,
+        share=campaign.share,
+        starts_at=campaign.starts_at,
+        deadline_at=campaign.deadline_at,
+        region=campaign.region,
+        ends_when_done=campaign.ends_when_done,
+        kind=campaign.kind,
+        parent_id=campaign.parent_id,
+        retry=campaign.retry.to_json(),
+        settings={name: dict(value) for name, value in campaign.settings.items()},
+        canary_status=campaign.canary_status,
+        pause_reason=campaign.pause_reason,
+        finish_reason=campaign.finish_reason,
         import_report=dict(campaign.import_report if report is None else report),
         created_at=campaign.created_at,
         started_at=campaign.started_at,
+        resumed_at=campaign.resumed_at,
         finished_at=campaign.finished_at,
     )
