@@ -86,7 +86,8 @@ class HangUpFailed(Unavailable):
 
 @dataclass(frozen=True)
 class DialRequest:
-    """Whom to call, from which number of ours, and which team speaks. `variables`: what the agent may know."""
+    """Whom to call, from which number of ours, and which team speaks. `variables`: what the agent may know.
+    `call_id`: of the call to be; the toll gate counts and charges it before its row is there."""
 
     org_id: OrgId
     to: E164
@@ -95,6 +96,7 @@ class DialRequest:
     variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
     attempt_id: AttemptId | None = None
     ring_timeout_seconds: int = RING_TIMEOUT_SECONDS
+    call_id: CallId = field(default_factory=lambda: CallId(new_id()))
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,9 @@ async def prepare_call(connection: Connection, request: DialRequest, *, now: dat
 
     Raises TollGateRefused, OnDoNotCallList, DialLimitReached, NumberNotFound (not a number of ours) or AttemptHasCall.
     """
-    call_id = CallId(new_id())
+    call_id = request.call_id
     gate = await open_gate(connection, request.org_id, request.from_number_id)
-    await check_gate(connection, gate, request, call_id)
+    await check_gate(connection, gate, request)
     number = gate.number
     row = await store.insert_call(
         connection,
@@ -161,12 +163,12 @@ async def prepare_call(connection: Connection, request: DialRequest, *, now: dat
     return read_call(row)
 
 
-async def check_gate(connection: Connection, gate: Gate, request: DialRequest, call_id: CallId) -> None:
+async def check_gate(connection: Connection, gate: Gate, request: DialRequest) -> None:
     """Raises TollGateRefused, OnDoNotCallList or DialLimitReached; else the dial is counted."""
     gate.check(request.to)
     if await store.is_do_not_call(connection, request.org_id, request.to):
         raise OnDoNotCallList("This number is on the organization's do-not-call list.")
-    [refusal] = await gate.reserve(connection, [request.to], call_ids=[call_id])
+    [refusal] = await gate.reserve(connection, [request.to], call_ids=[request.call_id])
     if refusal is not None:
         raise refusal
 

@@ -49,11 +49,13 @@ class Gate:
 
         Once in a transaction, the one that inserts the calls: what is rolled back was not counted. Where there are
         limits, other transactions of the organization wait here until it ends. `now`: None is the database's clock,
-        which all replicas share. `call_ids`: the calls to be, for what they cost; needed where a spend cap is set.
-        Raises TollGateRefused for a number that does not pass `check`.
+        which all replicas share. `call_ids`: the calls to be (`DialRequest.call_id`), to settle what they cost; ValueError
+        without them where a spend cap is set. Raises TollGateRefused for a number that does not pass `check`.
         """
         if not self.policy.has_limits or not numbers:
             return [None] * len(numbers)
+        if self.policy.spend is not None and call_ids is None:
+            raise ValueError("a spend cap is set: reserve needs the ids of the calls to be")
         ids = call_ids if call_ids is not None else [CallId(new_id()) for _ in numbers]
         wanted = [Wanted(to, self.check(to), call_id) for to, call_id in zip(numbers, ids, strict=True)]
         clock = await store.lock_counts(connection, self.org_id)
