@@ -1,0 +1,37 @@
+"""Time zones as people write them, and how a wall clock there reads. Pure."""
+
+from datetime import datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfoNotFoundError, available_timezones
+
+from campaigns.rules.calling.hours import load_zone
+
+_NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
+"""In the database of zones, but nobody lives there."""
+
+
+@lru_cache(maxsize=1)
+def _names() -> dict[str, str]:
+    """Lower-case name → name."""
+    return {name.lower(): name for name in sorted(available_timezones() - _NO_PLACES)}
+
+
+@lru_cache(maxsize=2000)
+def read_zone(text: str) -> str | None:
+    """The IANA name of what somebody wrote ("america/new york" too), or None: it is no zone."""
+    wanted = "_".join(text.split())
+    if not wanted or not wanted.isascii():
+        return None
+    name = _names().get(wanted.lower())
+    if name is None:
+        return None
+    try:
+        load_zone(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+    return name
+
+
+def describe_wall(zone: str, at: datetime) -> str:
+    """ "Fri 21:14 in America/New_York"."""
+    return f"{at.astimezone(load_zone(zone)):%a %H:%M} in {zone}"
