@@ -1,19 +1,18 @@
-"""Campaigns: made from a file, started, paused, watched."""
+"""What a campaign is: what someone asks for, what is kept of it, how far it is."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, BinaryIO
+from typing import Any
 from uuid import UUID
 
 from app.db import Connection, Database, Row
-from app.errors import Conflict, InvalidInput, NotFound
-from app.ids import E164, CampaignId, NumberId, OrgId, TeamId, new_id
+from app.errors import Conflict, NotFound
+from app.ids import E164, CampaignId, NumberId, OrgId, TeamId
 from campaigns import store
-from campaigns.imports.contacts_file import ContactsFile
-from campaigns.imports.importing import ImportReport, add_contacts, load_rules
+from campaigns.lifecycle.settings import MODELS
+from campaigns.rules.pacing import Mode
 from campaigns.rules.retries import RetryRule
 
 
@@ -21,20 +20,6 @@ class CampaignNotFound(NotFound):
     """The organization has no such campaign."""
 
     code = "campaign_not_found"
-
-
-class NoSuchTeam(InvalidInput):
-    """The team named does not exist, or has no published version."""
-
-    code = "team_not_published"
-    title = "No such team"
-
-
-class NoCallerId(InvalidInput):
-    """The number to call from is not one of the organization's, or it has none."""
-
-    code = "no_caller_id"
-    title = "No number to call from"
 
 
 class CampaignState(Conflict):
@@ -45,14 +30,43 @@ class CampaignState(Conflict):
 
 class CampaignStatus(StrEnum):
     DRAFT = "draft"
+    SCHEDULED = "scheduled"
+    """Started, and runs from its `starts_at` on."""
     RUNNING = "running"
     PAUSED = "paused"
     FINISHED = "finished"
 
 
+class CanaryStatus(StrEnum):
+    """How far the first dials of a campaign are judged."""
+
+    DIALING = "dialing"
+    PASSED = "passed"
+    STOPPED = "stopped"
+
+
+class FinishReason(StrEnum):
+    DONE = "done"
+    """Nobody was left to call."""
+    DEADLINE = "deadline"
+    STOPPED = "stopped"
+    """Somebody ended it."""
+
+
+class CampaignKind(StrEnum):
+    LIST = "list"
+    CALL = "call"
+    """One call at a time that somebody asked for."""
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What someone asks for. `team`: its slug. `from_number`: None for the first own number that can dial out."""
+    """What someone asks for. `team`: its slug. `from_number`: None for the first own number that can dial out.
+
+    `settings`: by the names of lifecycle/settings.py, but for `retry`; what is absent there is the default.
+    `region`: ISO 3166, the country of numbers without one; None: the organization's. `ends_when_done`: False for a
+    campaign that runs on while contacts are added to it.
+    """
 
     name: str
     team: str
@@ -61,11 +75,22 @@ class Plan:
     calls_per_second: float = 1.0
     retry: RetryRule = field(default_factory=RetryRule)
     ring_timeout_seconds: int = 30
+    mode: Mode = Mode.AI
+    priority: int = 0
+    share: float = 1.0
+    starts_at: datetime | None = None
+    deadline_at: datetime | None = None
+    region: str | None = None
+    ends_when_done: bool = True
+    kind: CampaignKind = CampaignKind.LIST
+    parent_id: CampaignId | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """`import_report` as ImportReport.to_json writes it; empty before an import."""
+    """`import_report` as ImportReport.to_json writes it; empty before an import. `pause_reason`: why it paused itself;
+    None where a person did."""
 
     id: CampaignId
     org_id: OrgId
@@ -79,9 +104,23 @@ class Campaign:
     calls_per_second: float
     retry: RetryRule
     ring_timeout_seconds: int
+    mode: Mode
+    priority: int
+    share: float
+    starts_at: datetime | None
+    deadline_at: datetime | None
+    region: str | None
+    ends_when_done: bool
+    kind: CampaignKind
+    parent_id: CampaignId | None
+    settings: Mapping[str, Mapping[str, Any]]
+    canary_status: CanaryStatus | None
+    pause_reason: str | None
+    finish_reason: FinishReason | None
     import_report: Mapping[str, Any]
     created_at: datetime
     started_at: datetime | None
+    resumed_at: datetime | None
     finished_at: datetime | None
 
 
@@ -104,62 +143,12 @@ class Progress:
         }
 
 
-async def create_campaign(
-    db: Database, org_id: OrgId, plan: Plan, *, claims: Mapping[str, Any] | None = None
-) -> Campaign:
-    """A draft without contacts. `claims`: who asks, None for our own processes. Raises NoSuchTeam, NoCallerId."""
-    async with db.system() if claims is None else db.request(claims) as connection:
-        return await _insert_campaign(connection, org_id, plan)
-
-
-async def create_campaign_from_file(
-    db: Database, org_id: OrgId, plan: Plan, file: BinaryIO, *, claims: Mapping[str, Any] | None = None
-) -> tuple[Campaign, ImportReport]:
-    """A draft with the contacts of a CSV file: both, or neither where the file cannot be used.
-
-    Numbers without + are read as of the organization's country. Raises NoSuchTeam, NoCallerId, EmptyFile, NotUtf8,
-    NoPhoneColumn, BrokenCsv.
-    """
-    rules = await load_rules(db, org_id)
-    opened = await asyncio.to_thread(ContactsFile, file, region=rules.org_country)
-    async with db.system() if claims is None else db.request(claims) as connection:
-        campaign = await _insert_campaign(connection, org_id, plan)
-        report = await add_contacts(connection, org_id, campaign.id, opened, rules)
-    return campaign, report
-
-
-async def _insert_campaign(connection: Connection, org_id: OrgId, plan: Plan) -> Campaign:
-    team = await store.select_team(connection, org_id, plan.team)
-    if team is None or not team["published"]:
-        why = "has no published version" if team else "does not exist"
-        raise NoSuchTeam(f'The team "{plan.team}" {why}; push one with: trunkline teams push FILE')
-    number_id = await store.select_caller_id(connection, org_id, plan.from_number)
-    if number_id is None:
-        raise NoCallerId(
-            "The number to call from is not one of yours." if plan.from_number else "You own no number to call from."
-        )
-    campaign_id = CampaignId(new_id())
-    await store.insert_campaign(
-        connection,
-        campaign_id=campaign_id,
-        org_id=org_id,
-        name=plan.name,
-        team_id=team["id"],
-        from_number_id=number_id,
-        max_concurrent=plan.max_concurrent,
-        calls_per_second=plan.calls_per_second,
-        retry=plan.retry.to_json(),
-        ring_timeout_seconds=plan.ring_timeout_seconds,
-    )
-    return await _select_campaign(connection, org_id, campaign_id)
-
-
 async def load_campaign(
     db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
 ) -> Campaign:
     """Raises CampaignNotFound."""
     async with db.system() if claims is None else db.request(claims) as connection:
-        return await _select_campaign(connection, org_id, campaign_id)
+        return await select_campaign(connection, org_id, campaign_id)
 
 
 async def list_campaigns(
@@ -167,41 +156,14 @@ async def list_campaigns(
     org_id: OrgId,
     *,
     claims: Mapping[str, Any] | None = None,
+    kind: CampaignKind | None = CampaignKind.LIST,
     before: tuple[datetime, UUID] | None = None,
     limit: int | None = None,
 ) -> list[Campaign]:
-    """Newest first; `before`: the instant and id of the last one seen."""
+    """Newest first; `kind` None: every kind; `before`: the instant and id of the last one seen."""
     async with db.system() if claims is None else db.request(claims) as connection:
-        rows = await store.select_campaigns(connection, org_id, before=before, limit=limit)
+        rows = await store.select_campaigns(connection, org_id, kind=kind, before=before, limit=limit)
     return [read_campaign(row) for row in rows]
-
-
-async def start_campaign(
-    db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
-) -> Campaign:
-    """draft or paused → running; a running one stays so. Raises CampaignNotFound, CampaignState."""
-    async with db.system() if claims is None else db.request(claims) as connection:
-        campaign = await _select_campaign(connection, org_id, campaign_id)
-        if campaign.status is CampaignStatus.RUNNING:
-            return campaign
-        counts = await store.count_contacts(connection, org_id, campaign_id)
-        if not any(row["status"] in ("waiting", "in-flight") for row in counts):
-            raise CampaignState("No contact of this campaign is left to call.")
-        await store.set_running(connection, org_id, campaign_id)
-        return await _select_campaign(connection, org_id, campaign_id)
-
-
-async def pause_campaign(
-    db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
-) -> Campaign:
-    """running → paused: nothing more is dialed, calls under way end by themselves. Raises CampaignNotFound,
-    CampaignState for a draft or a finished one."""
-    async with db.system() if claims is None else db.request(claims) as connection:
-        await store.set_paused(connection, org_id, campaign_id)
-        campaign = await _select_campaign(connection, org_id, campaign_id)
-    if campaign.status is not CampaignStatus.PAUSED:
-        raise CampaignState(f"The campaign is {campaign.status.value}; only a running one can be paused.")
-    return campaign
 
 
 async def load_progress(
@@ -209,7 +171,7 @@ async def load_progress(
 ) -> Progress:
     """Raises CampaignNotFound."""
     async with db.system() if claims is None else db.request(claims) as connection:
-        campaign = await _select_campaign(connection, org_id, campaign_id)
+        campaign = await select_campaign(connection, org_id, campaign_id)
         contact_rows = await store.count_contacts(connection, org_id, campaign_id)
         attempt_rows = await store.count_attempts(connection, org_id, campaign_id)
     contacts: dict[str, int] = dict.fromkeys(("waiting", "in_flight", "finished", "blocked"), 0)
@@ -224,7 +186,8 @@ async def load_progress(
     return Progress(campaign.status, contacts, attempts, dict(sorted(dispositions.items())))
 
 
-async def _select_campaign(connection: Connection, org_id: OrgId, campaign_id: CampaignId) -> Campaign:
+async def select_campaign(connection: Connection, org_id: OrgId, campaign_id: CampaignId) -> Campaign:
+    """Raises CampaignNotFound."""
     row = await store.select_campaign(connection, org_id, campaign_id)
     if row is None:
         raise CampaignNotFound("There is no such campaign.")
@@ -246,8 +209,22 @@ def read_campaign(row: Row) -> Campaign:
         calls_per_second=float(row["calls_per_second"]),
         retry=RetryRule.read(row["retry"]),
         ring_timeout_seconds=row["ring_timeout_seconds"],
+        mode=Mode(row["mode"]),
+        priority=row["priority"],
+        share=float(row["share"]),
+        starts_at=row["starts_at"],
+        deadline_at=row["deadline_at"],
+        region=row["region"],
+        ends_when_done=row["ends_when_done"],
+        kind=CampaignKind(row["kind"]),
+        parent_id=row["parent_id"],
+        settings={name: row[name] for name in MODELS if name != "retry"},
+        canary_status=CanaryStatus(row["canary_status"]) if row["canary_status"] else None,
+        pause_reason=row["pause_reason"],
+        finish_reason=FinishReason(row["finish_reason"]) if row["finish_reason"] else None,
         import_report=row["import_report"],
         created_at=row["created_at"],
         started_at=row["started_at"],
+        resumed_at=row["resumed_at"],
         finished_at=row["finished_at"],
     )

@@ -68,26 +68,63 @@ async def insert_campaign(
     name: str,
     team_id: UUID,
     from_number_id: UUID,
-    max_concurrent: int,
-    calls_per_second: float,
-    retry: Mapping[str, Any],
-    ring_timeout_seconds: int,
+    kind: str,
+    parent_id: UUID | None,
 ) -> None:
+    """A draft with the usual settings."""
     await connection.execute(
         """
-        insert into campaigns (id, org_id, name, team_id, from_number_id, max_concurrent, calls_per_second, retry,
-                               ring_timeout_seconds)
-        values ($1, $2, $3, $4, $5, $6, $7::float8, $8, $9)
+        insert into campaigns (id, org_id, name, team_id, from_number_id, kind, parent_id)
+        values ($1, $2, $3, $4, $5, $6, $7)
         """,
         campaign_id,
         org_id,
         name,
         team_id,
         from_number_id,
-        max_concurrent,
-        calls_per_second,
-        dict(retry),
-        ring_timeout_seconds,
+        kind,
+        parent_id,
+    )
+
+
+async def update_campaign(connection: Connection, org_id: UUID, campaign_id: UUID, changed: Mapping[str, Any]) -> bool:
+    """Set what may be edited; `changed`: JSON values by column, of which all others keep theirs. False where the
+    campaign is running or finished, or is not there."""
+    row = await connection.fetchrow(
+        """
+        update campaigns c set
+          name = n.name, team_id = n.team_id, from_number_id = n.from_number_id, max_concurrent = n.max_concurrent,
+          calls_per_second = n.calls_per_second, ring_timeout_seconds = n.ring_timeout_seconds, mode = n.mode,
+          priority = n.priority, share = n.share, starts_at = n.starts_at, deadline_at = n.deadline_at,
+          region = n.region, ends_when_done = n.ends_when_done, retry = n.retry, calling = n.calling, caps = n.caps,
+          consent = n.consent, suppression = n.suppression, pace = n.pace, canary = n.canary, breaker = n.breaker,
+          outcomes = n.outcomes
+        from campaigns o cross join lateral jsonb_populate_record(o, $3) n
+        where o.org_id = $1 and o.id = $2 and c.id = o.id and c.status in ('draft', 'scheduled', 'paused')
+        returning c.id
+        """,
+        org_id,
+        campaign_id,
+        dict(changed),
+    )
+    return row is not None
+
+
+async def lock_request_key(connection: Connection, org_id: UUID, key: str) -> None:
+    """Two requests with one key, at the same time: the second waits for the first one's end."""
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 11))", f"{org_id} {key}")
+
+
+async def select_request(connection: Connection, org_id: UUID, key: str) -> Row | None:
+    """→ id, request_hash of the campaign that was made with this key."""
+    return await connection.fetchrow(
+        "select id, request_hash from campaigns where org_id = $1 and request_key = $2", org_id, key
+    )
+
+
+async def set_request(connection: Connection, campaign_id: UUID, key: str, request_hash: bytes) -> None:
+    await connection.execute(
+        "update campaigns set request_key = $2, request_hash = $3 where id = $1", campaign_id, key, request_hash
     )
 
 
@@ -96,50 +133,35 @@ async def select_campaign(connection: Connection, org_id: UUID, campaign_id: UUI
 
 
 async def select_campaigns(
-    connection: Connection, org_id: UUID, *, before: tuple[datetime, UUID] | None = None, limit: int | None = None
+    connection: Connection,
+    org_id: UUID,
+    *,
+    kind: str | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int | None = None,
 ) -> Sequence[Row]:
-    """Newest first, from after `before` on; all of them without a limit."""
+    """Newest first, from after `before` on; all of them without a limit, every kind without one named."""
     return await connection.fetch(
         f"""
         {_CAMPAIGN} where c.org_id = $1 and ($2::timestamptz is null or (c.created_at, c.id) < ($2, $3::uuid))
+          and ($5::text is null or c.kind = $5)
         order by c.created_at desc, c.id desc limit $4
         """,
         org_id,
         before[0] if before else None,
         before[1] if before else None,
         limit,
+        kind,
     )
-
-
-async def set_running(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
-    """draft or paused → running."""
-    row = await connection.fetchrow(
-        """
-        update campaigns set status = 'running', started_at = coalesce(started_at, now())
-        where org_id = $1 and id = $2 and status in ('draft', 'paused') returning id
-        """,
-        org_id,
-        campaign_id,
-    )
-    return row is not None
-
-
-async def set_paused(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
-    """running → paused."""
-    row = await connection.fetchrow(
-        "update campaigns set status = 'paused' where org_id = $1 and id = $2 and status = 'running' returning id",
-        org_id,
-        campaign_id,
-    )
-    return row is not None
 
 
 async def finish_campaigns(connection: Connection) -> Sequence[UUID]:
-    """Running campaigns of which no contact waits, and none is in flight (has an open attempt), become finished."""
+    """Running campaigns of which no contact waits, and none is in flight (has an open attempt), become finished; those
+    to which contacts are still to come do not."""
     rows = await connection.fetch(
         """
-        update campaigns c set status = 'finished', finished_at = now()
-        where status = 'running'
+        update campaigns c set status = 'finished', finished_at = now(), finish_reason = 'done'
+        where status = 'running' and ends_when_done
           and not exists (select from contacts where campaign_id = c.id and status = 'waiting')
           and not exists (select from attempts where campaign_id = c.id
                           and status in ('claimed', 'dialing', 'placed', 'uncertain'))

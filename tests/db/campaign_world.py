@@ -10,9 +10,11 @@ from uuid import UUID
 
 from app.db import Database
 from app.ids import E164, CallId, OrgId, new_id
-from campaigns.campaigns import Campaign, Plan, create_campaign_from_file, start_campaign
+from campaigns.campaigns import Campaign, Plan
+from campaigns.creating import create_campaign_from_file
 from campaigns.dialing.attempts import Times
 from campaigns.dialing.dialer import Dialer, dial
+from campaigns.lifecycle.control import start_campaign
 from campaigns.rules.retries import RetryRule
 from telephony.carriers.base import CarrierName
 from telephony.watch.carrier_events import CarrierNews, take_news

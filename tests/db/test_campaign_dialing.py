@@ -10,10 +10,11 @@ import pytest
 
 from app.db import Database
 from app.ids import CallId, OrgId, new_id
-from campaigns.campaigns import load_progress, pause_campaign
+from campaigns.campaigns import load_progress
 from campaigns.dialing.attempts import (
     Times,
 )
+from campaigns.lifecycle.control import pause_campaign
 from campaigns.outcomes.report import COLUMNS, stream_results
 from campaigns.rules.retries import RetryRule
 from telephony.calls import AtFault, End, EndReason, EndResult, end_call, leave_hint, mark_answered

@@ -10,10 +10,12 @@ from app.db import Database
 from app.errors import InvalidInput
 from app.ids import E164, OrgId, UserId, new_id
 from campaigns import campaigns
-from campaigns.campaigns import CampaignState, NoCallerId, NoSuchTeam, Plan, create_campaign_from_file
+from campaigns.campaigns import CampaignState, Plan
+from campaigns.creating import NoCallerId, NoSuchTeam, create_campaign_from_file
 from campaigns.imports import contacts_file
 from campaigns.imports.contacts_file import EmptyFile
 from campaigns.imports.importing import ImportReport, import_contacts
+from campaigns.lifecycle import control
 from tests.db.campaign_world import CALLER_ID, add_team
 
 GOOD = "phone,name,visit\n+12025550110,Ada,cleaning\n+12025550111,Bo,check-up\n"
@@ -110,7 +112,7 @@ async def test_a_file_of_only_bad_rows_is_reported_and_cannot_be_started(db: Dat
     campaign, report = await create(db, ready, "phone\nx\ny\n")
     assert (report.rows, report.rejected, report.accepted) == (2, 2, 0)
     with pytest.raises(CampaignState, match="No contact"):
-        await campaigns.start_campaign(db, ready, campaign.id)
+        await control.start_campaign(db, ready, campaign.id)
 
 
 async def test_the_report_stays_with_the_campaign(db: Database, ready: OrgId) -> None:
@@ -132,7 +134,7 @@ async def test_a_supervisor_imports_under_row_level_security_and_a_viewer_may_no
     file = io.BytesIO(GOOD.encode())
     campaign, report = await create_campaign_from_file(db, ready, plan, file, claims=claims["supervisor"])
     assert report.accepted == 2
-    assert (await campaigns.start_campaign(db, ready, campaign.id, claims=claims["supervisor"])).status == "running"
+    assert (await control.start_campaign(db, ready, campaign.id, claims=claims["supervisor"])).status == "running"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await create_campaign_from_file(db, ready, plan, io.BytesIO(GOOD.encode()), claims=claims["viewer"])
 

@@ -42,6 +42,8 @@ LEAST_ROLE: dict[str, tuple[Role | None, Role | None, Role | None, Role | None]]
     "dial_counts": (V, None, None, None),
     "dial_charges": (V, None, None, None),
     "dial_spend": (V, None, None, None),
+    "schedules": (V, S, S, S),
+    "schedule_runs": (V, None, None, None),
     "campaign_events": (V, None, None, None),
     "campaign_counts": (V, None, None, None),
     "campaign_samples": (V, None, None, None),

@@ -186,7 +186,7 @@ UPLOAD: dict[str, Any] = {
                     },
                 },
                 "example": {"file": "phone,name\n+12025550142,Ada\n", **_PLAN},
-            }
+            },
         },
     }
 }

@@ -1,0 +1,128 @@
+"""What was sent about a campaign, read: JSON or a form, and looked up as far as it takes to mean something here."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
+
+from app.api.campaigns.shapes import NewCampaign, NewCampaignEdit, NewCampaignSettings
+from app.api.dependencies import State
+from app.auth.principal import Principal
+from app.ids import E164
+from campaigns.campaigns import Plan
+from campaigns.creating import Once
+from campaigns.lifecycle.editing import PLAIN, Edit
+from campaigns.lifecycle.settings import MODELS, check_settings
+from campaigns.rules.retries import RetryRule
+from telephony import reading_store
+from telephony.lines.numbers import parse_number
+
+Model = TypeVar("Model", bound=BaseModel)
+TIMES = ("starts_at", "deadline_at")
+
+
+def read_model(model: type[Model], value: Any, faults: list[Any]) -> Model:
+    """Raises RequestValidationError with `faults` and every fault of the value."""
+    try:
+        read = model.model_validate(value)
+    except ValidationError as error:
+        faults += [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
+        raise RequestValidationError(faults) from error
+    if faults:
+        raise RequestValidationError(faults)
+    return read
+
+
+async def read_json(request: Request) -> NewCampaign:
+    """Raises RequestValidationError."""
+    try:
+        body = from_json(await request.body())
+    except ValueError as error:
+        raise RequestValidationError([{"loc": ("body",), "msg": f"Not JSON: {error}"}]) from error
+    return read_model(NewCampaign, body, [])
+
+
+def read_form(form: Mapping[str, Any], *, has_file: bool) -> NewCampaign:
+    """Raises RequestValidationError with every fault; an empty field is one that was not sent. Objects are JSON."""
+    faults: list[Any] = [] if has_file else [{"loc": ("body", "file"), "msg": "Send the contacts as a file."}]
+    fields: dict[str, Any] = {}
+    for name, value in form.items():
+        if name == "file" or value == "":
+            continue
+        fields[name] = value
+        if name in MODELS and isinstance(value, str):
+            try:
+                fields[name] = from_json(value)
+            except ValueError:
+                del fields[name]
+                faults.append({"loc": ("body", name), "msg": "must be a JSON object"})
+    return read_model(NewCampaign, fields, faults)
+
+
+async def read_once(request: Request, key: str) -> Once | None:
+    """The Idempotency-Key with what was asked for; None without a key."""
+    if not key:
+        return None
+    asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
+    return Once(key, hashlib.sha256(asked).digest())
+
+
+async def read_plan(state: State, principal: Principal, fields: NewCampaign) -> Plan:
+    """Raises InvalidNumber, InvalidSettings."""
+    settings = read_settings(fields)
+    retry = settings.pop("retry", None)
+    check_settings({"retry": retry} if retry is not None else {})
+    if retry is not None:
+        rule = RetryRule.read(retry)
+    elif fields.retry_delay_seconds is not None:
+        rule = RetryRule.uniform(fields.max_attempts, fields.retry_delay_seconds)
+    else:
+        rule = RetryRule(max_attempts=fields.max_attempts)
+    return Plan(
+        name=fields.name,
+        team=fields.team,
+        from_number=await read_from_number(state, principal, fields),
+        max_concurrent=fields.max_concurrent,
+        calls_per_second=fields.calls_per_second,
+        retry=rule,
+        ring_timeout_seconds=fields.ring_timeout_seconds,
+        mode=fields.mode,
+        priority=fields.priority,
+        share=fields.share,
+        starts_at=fields.starts_at,
+        deadline_at=fields.deadline_at,
+        region=fields.region,
+        ends_when_done=fields.ends_when_done,
+        settings=settings,
+    )
+
+
+async def read_edit(state: State, principal: Principal, fields: NewCampaignEdit) -> Edit:
+    """Only what was sent. Raises InvalidNumber."""
+    sent = fields.model_fields_set
+    plain = fields.model_dump(mode="json", include=set(PLAIN & sent))
+    return Edit(
+        plain=plain,
+        settings=read_settings(fields),
+        times={name: getattr(fields, name) for name in TIMES if name in sent},
+        team=fields.team,
+        from_number=await read_from_number(state, principal, fields),
+    )
+
+
+def read_settings(fields: NewCampaignSettings) -> dict[str, dict[str, Any]]:
+    """The objects that were sent, by name."""
+    return fields.model_dump(include=set(MODELS), exclude_none=True)
+
+
+async def read_from_number(state: State, principal: Principal, fields: NewCampaignSettings) -> E164 | None:
+    """Raises InvalidNumber."""
+    if fields.from_number is None:
+        return None
+    async with state.db.request(principal.claims()) as connection:
+        country = await reading_store.select_country(connection, principal.org_id)
+    return parse_number(fields.from_number, country)

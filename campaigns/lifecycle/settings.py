@@ -1,0 +1,48 @@
+"""What a campaign may be told beside its list, team and number: one JSON object a subject, each with its own model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from app.errors import InvalidInput
+from campaigns.rules.breaker import Breaker
+from campaigns.rules.canary import Canary
+from campaigns.rules.dispositions import OutcomeCodes
+from campaigns.rules.pacing import Pace
+from campaigns.rules.retries import RetryRule
+
+MODELS: Mapping[str, type[BaseModel]] = {
+    "retry": RetryRule,
+    "pace": Pace,
+    "canary": Canary,
+    "breaker": Breaker,
+    "outcomes": OutcomeCodes,
+}
+"""By the column of `campaigns` that holds it. In each, what is not said is the default, and `{}` all defaults."""
+
+
+class InvalidSettings(InvalidInput):
+    """A campaign's settings cannot be used; every fault is listed."""
+
+    code = "invalid_campaign_settings"
+    title = "Invalid campaign settings"
+
+
+def check_settings(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings as they are stored: only what was said, so that a later default still reaches the campaign.
+
+    `given`: by the names of MODELS. Raises InvalidSettings with a path for every fault.
+    """
+    faults: list[dict[str, str]] = []
+    for name, value in given.items():
+        try:
+            MODELS[name].model_validate(value)
+        except ValidationError as error:
+            faults += [
+                {"path": ".".join(["body", name, *map(str, fault["loc"])]), "message": fault["msg"]}
+                for fault in error.errors(include_url=False, include_context=False)
+            ]
+    if faults:
+        raise InvalidSettings("The campaign's settings cannot be used:", errors=faults)
+    return {name: dict(value) for name, value in given.items()}
