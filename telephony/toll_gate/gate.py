@@ -49,8 +49,8 @@ class Gate:
 
         Once in a transaction, the one that inserts the calls: what is rolled back was not counted. Where there are
         limits, other transactions of the organization wait here until it ends. `now`: None is the database's clock,
-        which all replicas share. `call_ids`: the calls to be (`DialRequest.call_id`), to settle what they cost; ValueError
-        without them where a spend cap is set. Raises TollGateRefused for a number that does not pass `check`.
+        which all replicas share. `call_ids`: the calls to be (`DialRequest.call_id`), to settle what they cost. Raises
+        TollGateRefused for a number that does not pass `check`, ValueError for a spend cap without `call_ids`.
         """
         if not self.policy.has_limits or not numbers:
             return [None] * len(numbers)
