@@ -77,7 +77,8 @@ async def add_attempt(
                            attempt_id, hint, end_result, end_reason, end_at_fault, created_at, dialed_at, ringing_at,
                            answered_at, ended_at)
         select $1::uuid, $2, 'phone', 'outbound',
-               case when $3 in ('rejected', 'indeterminate') then 'failed' else $3 end, $1::uuid::text, 'twilio', 'CA' || $1::uuid::text, phone, $4, $5, $3, $6, 'nobody', $7::timestamptz, $7,
+               case when $3 in ('rejected', 'indeterminate') then 'failed' else $3 end,
+               $1::uuid::text, 'twilio', 'CA' || $1::uuid::text, phone, $4, $5, $3, $6, 'nobody', $7::timestamptz, $7,
                $7::timestamptz + interval '2 seconds', $8, coalesce($8, $7) + make_interval(secs => $9)
         from contacts where id = $10
         """,
