@@ -29,7 +29,7 @@ from app.clock import utc_now
 from app.console.caller import SpokenCaller, Voice
 from app.settings import Settings
 from telephony.media.g711 import Samples
-from telephony.simulator.persona import SHIPPED, load_personas
+from telephony.simulator.people.table import SHIPPED, load_personas
 from telephony.simulator.phone.sip_phone import NobodySpoke, PhoneUnavailable, place_sip_call
 
 EXAMPLE = Path("examples/harbor-dental")

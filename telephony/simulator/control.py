@@ -1,6 +1,7 @@
 """The simulator's own API, for tests and people on this machine: place calls, look at them, listen, break things."""
 
 import ipaddress
+from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -10,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.errors import InvalidInput, NotFound, TrunklineError
 from telephony.simulator.audio.ear import seconds
 from telephony.simulator.audio.wav import write_wav
-from telephony.simulator.exchange import Exchange, Fault, FaultKind, NotOurNumber
-from telephony.simulator.persona import Persona, PicksUp, parse_persona
-from telephony.simulator.record import CallRecord
+from telephony.simulator.calls.record import CallRecord
+from telephony.simulator.exchange import Exchange, NotOurNumber
+from telephony.simulator.people.persona import Persona, PicksUp
+from telephony.simulator.people.table import parse_persona
 from telephony.simulator.rest.account import exchange_of
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -59,24 +61,6 @@ class InboundCall(BaseModel):
     persona: str | dict[str, Any] | None = None
 
 
-class FaultOrder(BaseModel):
-    """What shall go wrong with the next `count` requests to dial; `seconds`: how long `delay` holds the answer."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: FaultKind
-    count: int = Field(1, ge=1, le=10_000)
-    seconds: float = Field(0.0, ge=0, le=120)
-
-
-class Limits(BaseModel):
-    """`calls_per_second`: how fast queued calls start; null: at once."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    calls_per_second: float | None = Field(gt=0, le=1000)
-
-
 @router.post("/calls", status_code=201)
 async def place_inbound_call(exchange: Local, order: InboundCall) -> dict[str, str]:
     """Somebody calls one of the account's numbers."""
@@ -94,7 +78,7 @@ async def place_inbound_call(exchange: Local, order: InboundCall) -> dict[str, s
 @router.get("/calls")
 async def list_calls(exchange: Local, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
     """The newest calls first."""
-    newest = list(reversed(exchange.calls.values()))[:limit]
+    newest = islice(exchange.calls.newest_first(), limit)
     return {"data": [_describe(exchange, record) for record in newest]}
 
 
@@ -120,11 +104,12 @@ async def get_audio(exchange: Local, sid: str, side: str) -> Response:
     path = exchange.audio_dir / f"{record.sid}-{side}.wav"
     if side not in ("heard", "spoken"):
         raise NotFound("There is heard.wav and spoken.wav.")
-    if (call := exchange.live.get(sid)) is not None and record.answered_at is not None:
+    call = exchange.live.get(sid)
+    if call is not None and call.line is not None and record.answered_at is not None:
         payload = call.line.heard if side == "heard" else call.line.spoken
         return Response(write_wav(payload), media_type="audio/wav")
     if not path.exists():
-        raise NotFound("This call was never answered, or its audio was lost in a restart.")
+        raise NotFound("This call was never answered, had no sound (signaling only), or lost it in a restart.")
     return Response(path.read_bytes(), media_type="audio/wav")
 
 
@@ -136,34 +121,14 @@ async def read_journal(
     return {"data": exchange.journal.read(after, limit), "seq": exchange.journal.seq}
 
 
-@router.post("/faults", status_code=201)
-async def order_fault(exchange: Local, order: FaultOrder) -> dict[str, int]:
-    """Let the next requests to dial go wrong."""
-    exchange.faults.append(Fault(order.kind, order.count, order.seconds))
-    exchange.journal.note("fault.ordered", **order.model_dump())
-    return {"ordered": sum(fault.count for fault in exchange.faults)}
-
-
-@router.delete("/faults", status_code=204)
-async def forget_faults(exchange: Local) -> None:
-    exchange.faults.clear()
-
-
-@router.put("/limits")
-async def set_limits(exchange: Local, limits: Limits) -> Limits:
-    exchange.pacer.per_second = limits.calls_per_second
-    exchange.journal.note("limits.set", **limits.model_dump())
-    return limits
-
-
 def _choose(exchange: Exchange, order: InboundCall) -> tuple[str, Persona]:
     match order.persona:
         case None:
-            return exchange.personas.choose(order.from_)
+            return exchange.personas.draw(exchange.personas.choose(order.from_), exchange.chance_for(order.to))
         case str(name):
             if name not in exchange.personas.personas:
                 raise NotFound(f"No persona is called {name}.")
-            return name, exchange.personas.personas[name]
+            return exchange.personas.draw(name, exchange.chance_for(order.to))
         case inline:
             return str(inline.pop("name", "(inline)")), parse_persona(inline)
 
@@ -192,6 +157,6 @@ def _describe(exchange: Exchange, record: CallRecord) -> dict[str, Any]:
         "created_at": record.created_at,
         "answered_at": record.answered_at,
         "ended_at": record.ended_at,
-        "position_seconds": seconds(call.line.tick) if call is not None else None,
+        "position_seconds": seconds(call.line.tick) if call is not None and call.line is not None else None,
         "report": report,
     }

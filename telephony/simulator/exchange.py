@@ -6,24 +6,26 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from random import Random
 from uuid import uuid4
 
 from app.clock import Clock, utc_now
 from app.errors import NotFound, TrunklineError
 from app.settings import Settings
+from telephony.simulator.audio.recognizer import Recognizer
 from telephony.simulator.audio.voice import Voice
-from telephony.simulator.call import Call, Parts
+from telephony.simulator.calls.book import CallBook
+from telephony.simulator.calls.call import Call, Parts
+from telephony.simulator.calls.record import Answer, CallPlan, CallRecord
+from telephony.simulator.calls.webhooks import Webhooks
+from telephony.simulator.faults import Faults
 from telephony.simulator.journal import Journal, Record
+from telephony.simulator.mode import Mode
 from telephony.simulator.numbers import Numbers, OwnedNumber
-from telephony.simulator.persona import SHIPPED, Persona, PersonaTable, load_personas
-from telephony.simulator.program import Answer
-from telephony.simulator.record import CallPlan, CallRecord
-from telephony.simulator.webhooks import Webhooks
+from telephony.simulator.people.persona import Persona
+from telephony.simulator.people.table import SHIPPED, PersonaTable, load_personas
 
 CLOSE_SECONDS = 4.0
-
-FaultKind = Literal["lose_response", "status_429", "status_500", "delay"]
 
 
 class AccountMissing(TrunklineError):
@@ -37,15 +39,6 @@ class NotOurNumber(NotFound):
     """A call to a number that the account does not own."""
 
     code = "number_not_owned"
-
-
-@dataclass
-class Fault:
-    """What goes wrong with the next `count` requests to dial, on purpose."""
-
-    kind: FaultKind
-    count: int
-    seconds: float = 0.0
 
 
 class Pacer:
@@ -66,7 +59,7 @@ class Pacer:
 
 @dataclass
 class Exchange:
-    """Everything that the REST and control routes act on. `calls`: every call ever, oldest first."""
+    """Everything that the REST and control routes act on. `mode` holds for calls that begin from then on."""
 
     account_sid: str
     auth_token: str
@@ -75,19 +68,25 @@ class Exchange:
     personas: PersonaTable
     webhooks: Webhooks
     voice: Voice
+    recognizer: Recognizer
     audio_dir: Path
     clock: Clock
+    mode: Mode = field(default_factory=lambda: Mode(time_scale=1.0))
     pacer: Pacer = field(default_factory=Pacer)
-    calls: dict[str, CallRecord] = field(default_factory=dict[str, CallRecord])
+    calls: CallBook = field(default_factory=CallBook)
     live: dict[str, Call] = field(default_factory=dict[str, Call])
-    faults: list[Fault] = field(default_factory=list[Fault])
+    faults: Faults = field(default_factory=Faults)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
-    def dial(self, *, to: str, number: OwnedNumber, plan: CallPlan) -> CallRecord:
+    def chance_for(self, to: str) -> Random:
+        """What decides everything in the next call to `to`: the seed, the number, and how many-th call it is."""
+        return Random(f"{self.mode.seed}:{to}:{self.calls.next_ordinal(to)}")  # noqa: S311  # a game, not a secret
+
+    def dial(self, *, to: str, number: OwnedNumber, plan: CallPlan, chance: Random) -> CallRecord:
         """Create a call to the outside; the persona of `to` will pick up, or not."""
-        name, persona = self.personas.choose(to)
+        name, persona = self.personas.draw(self.personas.choose(to), chance)
         record = self._open("outbound-api", to=to, from_=number.e164, persona=name, number=number, plan=plan)
-        self._begin(Call(record, plan, persona, self._parts()))
+        self._begin(Call(record, plan, persona, self._parts(), self.mode, chance))
         return record
 
     def ring_in(self, *, caller: str, number: OwnedNumber, name: str, persona: Persona) -> CallRecord:
@@ -97,26 +96,22 @@ class Exchange:
             status_url=number.text("status_callback"),
             status_method=number.text("status_callback_method", "POST"),
         )
+        chance = self.chance_for(number.e164)
         record = self._open("inbound", to=number.e164, from_=caller, persona=name, number=number, plan=plan)
-        self._begin(Call(record, plan, persona, self._parts()))
+        self._begin(Call(record, plan, persona, self._parts(), self.mode, chance))
         return record
 
-    def take_fault(self) -> Fault | None:
-        """The fault that the next request to dial shall meet, if any; uses it up."""
-        while self.faults:
-            fault = self.faults[0]
-            fault.count -= 1
-            if fault.count <= 0:
-                self.faults.pop(0)
-            return fault
-        return None
+    def set_mode(self, mode: Mode) -> None:
+        self.mode = mode
+        self.journal.note("mode.set", **mode.model_dump())
 
     def _open(
         self, direction: str, *, to: str, from_: str, persona: str, number: OwnedNumber, plan: CallPlan
     ) -> CallRecord:
         now = self.clock()
         record = CallRecord(f"CA{uuid4().hex}", direction, to, from_, persona, now, now, number.sid)
-        self.calls[record.sid] = record
+        record.ordinal = self.calls.next_ordinal(to)
+        self.calls.add(record)
         self.journal.note(
             "call.created",
             call_sid=record.sid,
@@ -125,6 +120,7 @@ class Exchange:
             from_number=from_,
             persona=persona,
             number_sid=number.sid,
+            ordinal=record.ordinal,
             url=plan.answer.url,
             status_url=plan.status_url,
         )
@@ -132,7 +128,15 @@ class Exchange:
 
     def _parts(self) -> Parts:
         return Parts(
-            self.account_sid, self.journal, self.webhooks, self.voice, self.clock, self.pacer.slot, self.audio_dir
+            self.account_sid,
+            self.journal,
+            self.webhooks,
+            self.voice,
+            self.recognizer,
+            self.faults,
+            self.clock,
+            self.pacer.slot,
+            self.audio_dir,
         )
 
     def _begin(self, call: Call) -> None:
@@ -152,6 +156,8 @@ class Exchange:
                 self.numbers.restore(record)
             elif record["kind"] == "call.created":
                 self._restore_call(record)
+            elif record["kind"] == "mode.set":
+                self.mode = Mode(**{name: record[name] for name in Mode.model_fields})
             elif record["kind"] == "call.state" and record["call_sid"] in self.calls:
                 _restore_state(self.calls[record["call_sid"]], record)
         for call in [call for call in self.calls.values() if not call.over]:
@@ -163,15 +169,18 @@ class Exchange:
 
     def _restore_call(self, record: Record) -> None:
         at = datetime.fromisoformat(record["at"])
-        self.calls[record["call_sid"]] = CallRecord(
-            record["call_sid"],
-            record["direction"],
-            record["to"],
-            record["from_number"],
-            record["persona"],
-            at,
-            at,
-            record["number_sid"],
+        self.calls.add(
+            CallRecord(
+                record["call_sid"],
+                record["direction"],
+                record["to"],
+                record["from_number"],
+                record["persona"],
+                at,
+                at,
+                record["number_sid"],
+                ordinal=self.calls.next_ordinal(record["to"]),
+            )
         )
 
     async def close(self) -> None:
@@ -190,6 +199,7 @@ def _restore_state(call: CallRecord, record: Record) -> None:
     elif call.over:
         call.ended_at, call.report = at, record.get("report")
         call.sip_code, call.ended_by = record["sip_code"], record["ended_by"]
+        call.duration_seconds = record.get("duration_seconds", 0)
     elif call.started_at is None:
         call.started_at = at
 
@@ -209,7 +219,7 @@ async def open_exchange(settings: Settings, clock: Clock = utc_now) -> AsyncGene
     own = home / "personas.yaml"
     personas = load_personas(own if own.exists() else SHIPPED)
     journal = Journal(home / "journal.jsonl", clock)
-    webhooks, voice = Webhooks(token, journal), Voice(home / "voices")
+    webhooks, voice, recognizer = Webhooks(token, journal), Voice(home / "voices"), Recognizer()
     exchange = Exchange(
         settings.twilio_account_sid,
         token,
@@ -218,6 +228,7 @@ async def open_exchange(settings: Settings, clock: Clock = utc_now) -> AsyncGene
         personas,
         webhooks,
         voice,
+        recognizer,
         audio_dir,
         clock,
     )
@@ -229,5 +240,6 @@ async def open_exchange(settings: Settings, clock: Clock = utc_now) -> AsyncGene
         await exchange.close()
         await webhooks.close()
         voice.close()
+        recognizer.close()
         journal.note("simulator.stopped")
         await journal.close()

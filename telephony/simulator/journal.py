@@ -17,6 +17,8 @@ from typing import Any
 from app.clock import Clock
 from app.errors import Conflict, TrunklineError
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 Record = dict[str, Any]
 """`seq` (1, 2, 3 …), `at` (RFC 3339, UTC), `mono` (seconds of this machine's steady clock), `kind`, `call_sid`
 (or null) and whatever the kind says."""
@@ -81,7 +83,7 @@ class Journal:
             "call_sid": call_sid,
             **fields,
         }
-        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        line = _ENCODER.encode(record).encode() + b"\n"
         os.write(self._file, line)
         self._starts.append(self._end)
         self._end += len(line)

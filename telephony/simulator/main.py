@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from app.docs_page import serve_docs
 from app.errors import TrunklineError, Unavailable
 from app.settings import Settings
-from telephony.simulator import control
+from telephony.simulator import control, orders
 from telephony.simulator.exchange import Exchange, open_exchange
 from telephony.simulator.rest import calls, numbers
 from telephony.simulator.rest.account import API_VERSION, not_found, note_request
@@ -51,6 +51,7 @@ def create_simulator(exchange: Exchange) -> FastAPI:
     app.include_router(calls.router)
     app.include_router(numbers.router)
     app.include_router(control.router)
+    app.include_router(orders.router)
     app.add_api_route("/simulator/healthz", _healthz, methods=["GET"])
     every = ["GET", "POST", "PUT", "DELETE", "PATCH"]
     app.add_api_route(f"/{API_VERSION}/{{rest:path}}", _unknown_resource, methods=every, include_in_schema=False)

@@ -16,7 +16,8 @@ from agents.team.phrases import InvalidPhrase, compile_phrase, match_any, split_
 from agents.tools.catalog import CATALOG
 from app.console.caller import Voice
 from telephony.media.g711 import decode_mulaw, encode_mulaw
-from telephony.simulator.persona import SHIPPED, Answers, Voicemail, load_personas
+from telephony.simulator.people.persona import Answers, Voicemail
+from telephony.simulator.people.table import SHIPPED, load_personas
 from tests.unit.conversations import talk_to
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "harbor-dental"

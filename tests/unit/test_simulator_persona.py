@@ -4,27 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from telephony.simulator.persona import (
-    SHIPPED,
-    Answers,
-    InvalidPersonas,
-    SpokenLine,
-    load_personas,
-    parse_persona,
-)
+from telephony.simulator.people.persona import Answers, SpokenLine
+from telephony.simulator.people.table import SHIPPED, InvalidPersonas, load_personas, parse_persona
 
 
 def test_the_shipped_numbers_cover_every_persona() -> None:
     table = load_personas(SHIPPED)
-    reached = {table.choose(f"+120255501{last:02}")[0] for last in range(100)}
+    reached = {table.choose(f"{first}{last:02}") for first in ("+120255501", "+4420794609") for last in range(100)}
     assert reached == table.personas.keys()
     assert {persona.kind for persona in table.personas.values()} == {
         "answers",
         "busy",
         "hangs_up_early",
         "invalid",
+        "menu",
+        "mix",
         "no_answer",
         "rejects",
+        "screens",
         "voicemail",
     }
 
@@ -41,7 +38,7 @@ def test_the_shipped_numbers_cover_every_persona() -> None:
     ],
 )
 def test_the_last_two_digits_choose_the_persona(number: str, name: str) -> None:
-    assert load_personas(SHIPPED).choose(number)[0] == name
+    assert load_personas(SHIPPED).choose(number) == name
 
 
 def test_a_numbers_own_rule_wins_over_its_digits(tmp_path: Path) -> None:
@@ -53,7 +50,7 @@ def test_a_numbers_own_rule_wins_over_its_digits(tmp_path: Path) -> None:
         "default: c\n"
     )
     table = load_personas(path)
-    assert [table.choose(f"+120255501{end}")[0] for end in ("50", "51", "60")] == ["b", "a", "c"]
+    assert [table.choose(f"+120255501{end}") for end in ("50", "51", "60")] == ["b", "a", "c"]
 
 
 def test_every_fault_of_a_file_is_named_with_its_path(tmp_path: Path) -> None:

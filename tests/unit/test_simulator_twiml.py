@@ -3,7 +3,7 @@
 import pytest
 from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
 
-from telephony.simulator.twiml import (
+from telephony.simulator.calls.twiml import (
     BadTwiml,
     ConnectStream,
     Hangup,

@@ -102,6 +102,10 @@ class Line:
             if self.on_mark is not None:
                 self.on_mark(name)
 
+    def heard_between(self, start: int, end: int) -> bytes:
+        """The mu-law that the person heard from one tick to another."""
+        return bytes(self.heard[start * FRAME_SAMPLES : end * FRAME_SAMPLES])
+
     # -- from the person
 
     async def say(self, payload: bytes) -> None:

@@ -62,11 +62,14 @@ class Counts:
 
 @dataclass
 class MediaStream:
-    """One stream of one call; `run` returns when the server closes it, and closes it when cancelled."""
+    """One stream of one call; `run` returns when the server closes it, and closes it when cancelled.
+
+    `cut_after_seconds`: a fault; the connection is cut then, without a word."""
 
     order: StreamOrder
     line: Line
     journal: Journal
+    cut_after_seconds: float | None = None
     sid: str = field(default_factory=lambda: f"MZ{uuid4().hex}")
     counts: Counts = field(default_factory=Counts)
     _sequence: int = 0
@@ -99,8 +102,12 @@ class MediaStream:
         sender = asyncio.create_task(self._send(socket), name=f"{self.sid}-send")
         by = "call"
         try:
-            await self._receive(socket)
+            async with asyncio.timeout(self.cut_after_seconds):
+                await self._receive(socket)
             by = "server"
+        except TimeoutError:
+            by = "fault"
+            socket.transport.abort()
         finally:
             self._detach()
             sender.cancel()

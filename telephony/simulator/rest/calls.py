@@ -11,10 +11,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.datastructures import FormData
 
-from telephony.simulator.exchange import Exchange, Fault
+from telephony.simulator.calls.record import Answer, CallPlan, CallRecord
+from telephony.simulator.exchange import Exchange
+from telephony.simulator.faults import Fault, Target
 from telephony.simulator.numbers import OwnedNumber, is_e164
-from telephony.simulator.program import Answer
-from telephony.simulator.record import CallPlan, CallRecord
 from telephony.simulator.rest.account import (
     API_VERSION,
     Form,
@@ -37,13 +37,16 @@ router = APIRouter(prefix=f"/{API_VERSION}/Accounts/{{account_sid}}", route_clas
 @router.post("/Calls.json")
 async def create_call(request: Request, exchange: SignedIn, form: Form) -> Response:
     """Dial. A fault that a test ordered may refuse, delay or swallow the answer."""
-    fault = exchange.take_fault()
+    chance = exchange.chance_for(text(form, "To"))
+    fault = exchange.faults.take(Target.DIAL, chance, to=text(form, "To"))
     _refuse(fault)
     number, to = _parties(exchange, form)
-    record = exchange.dial(to=to, number=number, plan=_plan(form))
+    record = exchange.dial(to=to, number=number, plan=_plan(form), chance=chance)
     request.state.call_sid = record.sid
     response = JSONResponse(render_call(exchange, record), 201)
     await exchange.journal.synced()
+    if fault is not None and fault.kind == "accept_then_500":
+        raise RestFault(500, 20500, "An internal server error has occurred")
     if fault is not None and fault.kind == "delay":
         await asyncio.sleep(fault.seconds)
     request.state.lost = fault is not None and fault.kind == "lose_response"
@@ -52,9 +55,11 @@ async def create_call(request: Request, exchange: SignedIn, form: Form) -> Respo
 
 @router.get("/Calls.json")
 async def list_calls(request: Request, exchange: SignedIn) -> Response:
+    to = request.query_params.get("To")
+    if exchange.faults.take(Target.LIST, exchange.chance_for(to or ""), to=to or ""):
+        raise RestFault(500, 20500, "An internal server error has occurred")
     wanted = _filter(request)
-    newest_first = reversed(exchange.calls.values())
-    found = [render_call(exchange, record) for record in newest_first if wanted(record)]
+    found = [render_call(exchange, record) for record in exchange.calls.newest_first(to) if wanted(record)]
     return JSONResponse(render_page(request, "calls", found))
 
 
@@ -91,10 +96,15 @@ def _find(request: Request, exchange: Exchange, call_sid: str) -> CallRecord:
 
 
 def _refuse(fault: Fault | None) -> None:
-    if fault is not None and fault.kind == "status_429":
-        raise RestFault(429, 20429, "Too Many Requests")
-    if fault is not None and fault.kind == "status_500":
-        raise RestFault(500, 20500, "An internal server error has occurred")
+    match fault.kind if fault is not None else None:
+        case "status_429":
+            raise RestFault(429, 20429, "Too Many Requests")
+        case "status_500":
+            raise RestFault(500, 20500, "An internal server error has occurred")
+        case "status_503":
+            raise RestFault(503, 20503, "Service is not available")
+        case _:
+            return
 
 
 def _parties(exchange: Exchange, form: FormData) -> tuple[OwnedNumber, str]:

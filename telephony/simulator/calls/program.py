@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from telephony.simulator.audio.line import Line
-from telephony.simulator.audio.stream import MediaStream, StreamOrder
-from telephony.simulator.audio.voice import NothingToSay, Voice
-from telephony.simulator.audio.wav import BadWav, read_wav
-from telephony.simulator.journal import Journal
-from telephony.simulator.twiml import (
+from telephony.simulator.audio.voice import NothingToSay
+from telephony.simulator.audio.wav import BadWav
+from telephony.simulator.calls.record import Answer
+from telephony.simulator.calls.sound import Sound
+from telephony.simulator.calls.twiml import (
     APPLICATION_ERROR,
     BadTwiml,
     ConnectStream,
@@ -22,19 +21,11 @@ from telephony.simulator.twiml import (
     Say,
     parse_document,
 )
-from telephony.simulator.webhooks import HTTP_RETRIEVAL_FAILURE, Params, WebhookFailed, Webhooks
+from telephony.simulator.calls.webhooks import HTTP_RETRIEVAL_FAILURE, Params, WebhookFailed, Webhooks
+from telephony.simulator.journal import Journal
 
 MAX_REDIRECTS = 20
 """Documents that one call may go through without an end; a loop of <Redirect>s is cut."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Where the instructions come from: a URL to ask, or TwiML given with the request."""
-
-    url: str = ""
-    method: str = "POST"
-    twiml: str = ""
 
 
 @dataclass
@@ -42,11 +33,9 @@ class Program:
     """Executes TwiML on one line. `params` gives the webhook parameters of the moment."""
 
     call_sid: str
-    account_sid: str
-    line: Line
+    sound: Sound
     params: Callable[[], Params]
     webhooks: Webhooks
-    voice: Voice
     journal: Journal
 
     def __post_init__(self) -> None:
@@ -101,32 +90,18 @@ class Program:
         for verb in document:
             match verb:
                 case Say(text, loop):
-                    await self._play(await self.voice.speak(text), loop)
+                    await self.sound.say(text, loop)
                 case Play(url, loop):
-                    file = await self.webhooks.fetch_media(self.call_sid, url)
-                    await self._play(await asyncio.to_thread(read_wav, file), loop)
+                    await self.sound.play(url, loop)
                 case Pause(length_seconds):
-                    await asyncio.sleep(length_seconds)
+                    await self.sound.pause(length_seconds)
                 case ConnectStream():
-                    await self._stream(verb)
+                    await self.sound.stream(verb)
                 case Redirect(url, method):
                     return Answer(url, method)
                 case Hangup() | Reject():
                     return None
         return None
-
-    async def _play(self, audio: bytes, loop: int) -> None:
-        try:
-            for _ in range(loop or 1000):
-                await self.line.play(audio)
-        finally:
-            self.line.clear()
-
-    async def _stream(self, verb: ConnectStream) -> None:
-        order = StreamOrder(
-            verb.url, verb.parameters, self.account_sid, self.call_sid, self.webhooks.sign(verb.url, {})
-        )
-        await MediaStream(order, self.line, self.journal).run()
 
     def _fail(self, error_code: int, detail: str) -> Document:
         self.journal.note("call.application_error", call_sid=self.call_sid, error_code=error_code, detail=detail)

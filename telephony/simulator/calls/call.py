@@ -6,33 +6,48 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, Protocol
 
 from app.clock import Clock
 from app.logs import get_logger
 from telephony.simulator.audio.line import Line
+from telephony.simulator.audio.recognizer import Recognizer
 from telephony.simulator.audio.voice import Voice
 from telephony.simulator.audio.wav import save_wav
-from telephony.simulator.callee import Callee
+from telephony.simulator.calls.program import Program
+from telephony.simulator.calls.record import Answer, CallPlan, CallRecord, Outcome
+from telephony.simulator.calls.sound import Audible, Silent, Sound
+from telephony.simulator.calls.telling import DRAIN_SECONDS, News, Teller
+from telephony.simulator.calls.twiml import Document, Reject
+from telephony.simulator.calls.webhooks import Webhooks
+from telephony.simulator.faults import Fault, Faults, Target
 from telephony.simulator.journal import Journal
-from telephony.simulator.persona import Busy, Invalid, NoAnswer, Persona, PicksUp, Rejects
-from telephony.simulator.program import Answer, Program
-from telephony.simulator.record import CallPlan, CallRecord, Outcome
-from telephony.simulator.twiml import Document, Reject
-from telephony.simulator.webhooks import Webhooks
+from telephony.simulator.mode import Mode
+from telephony.simulator.people.callee import Callee
+from telephony.simulator.people.persona import Busy, Invalid, NoAnswer, Persona, PicksUp, Rejects
+from telephony.simulator.people.silent import SilentCallee
+from telephony.simulator.people.speaker import Speaker
 
 SETUP_SECONDS = 0.1
 """From dialing to the first ring."""
 
-CALLBACK_DRAIN_SECONDS = 35.0
-"""Longer than two tries of one status callback."""
-
 CLEANUP_SECONDS = 3.0
 
 logger = get_logger(__name__)
+
+
+class FarEnd(Protocol):
+    """Who picked up."""
+
+    async def prepare(self) -> None: ...
+
+    async def act(self) -> None: ...
+
+    def report(self) -> dict[str, Any] | None: ...
 
 
 @dataclass(frozen=True)
@@ -43,46 +58,54 @@ class Parts:
     journal: Journal
     webhooks: Webhooks
     voice: Voice
+    recognizer: Recognizer
+    faults: Faults
     clock: Clock
     slot: Callable[[], Awaitable[None]]
     audio_dir: Path
 
 
-@dataclass
 class Call:
-    """One live call; `live` runs it to its end and returns when everybody has been told."""
+    """One live call; `live` runs it to its end and returns when everybody has been told.
 
-    record: CallRecord
-    plan: CallPlan
-    persona: Persona
-    parts: Parts
-    line: Line = field(default_factory=Line)
-    callee: Callee | None = None
+    `line` is None where only the signaling is played. `chance` decides all that is left to chance in this call.
+    """
 
-    def __post_init__(self) -> None:
-        parts = self.parts
-        self.program = Program(
-            self.record.sid,
-            parts.account_sid,
-            self.line,
-            lambda: self.record.params(parts.account_sid),
-            parts.webhooks,
-            parts.voice,
-            parts.journal,
-        )
-        self._callbacks: asyncio.Queue[tuple[str, dict[str, str]] | None] = asyncio.Queue()
+    def __init__(
+        self, record: CallRecord, plan: CallPlan, persona: Persona, parts: Parts, mode: Mode, chance: Random
+    ) -> None:
+        self.record, self.plan, self.persona, self.parts = record, plan, persona, parts
+        self.mode, self.chance = mode, chance
+        self.line = None if mode.signaling_only else Line()
+        self.callee: FarEnd | None = None
+        self.program = Program(record.sid, self._make_sound(), self._params, parts.webhooks, parts.journal)
+        self._teller = Teller(record.sid, record.to, plan, parts.webhooks, parts.journal, parts.faults, chance)
         self._sequence = 0
         self._cut_off: Outcome | None = None
         self._story: asyncio.Task[Outcome] | None = None
 
+    def _params(self) -> dict[str, str]:
+        return self.record.params(self.parts.account_sid)
+
+    def _make_sound(self) -> Sound:
+        if self.line is None:
+            return Silent(self.mode)
+        parts, sid = self.parts, self.record.sid
+        return Audible(
+            sid, parts.account_sid, self.line, parts.voice, parts.webhooks, parts.journal, self._take_media_fault
+        )
+
+    def _take_media_fault(self) -> Fault | None:
+        return self.parts.faults.take(Target.MEDIA, self.chance, to=self.record.to)
+
     async def live(self) -> None:
         """Run the call; the outermost loop of its task: what goes wrong ends this call only."""
-        teller = asyncio.create_task(self._tell(), name=f"{self.record.sid}-status")
+        teller = asyncio.create_task(self._teller.run(), name=f"{self.record.sid}-status")
         try:
             self._end(await self._outcome())
             await self._keep_audio()
-            self._callbacks.put_nowait(None)
-            await asyncio.wait({teller}, timeout=CALLBACK_DRAIN_SECONDS)
+            self._teller.close()
+            await asyncio.wait({teller}, timeout=DRAIN_SECONDS)
         finally:
             teller.cancel()
             await asyncio.wait({teller})
@@ -127,7 +150,7 @@ class Call:
         await self.parts.slot()
         self.record.started_at = self.parts.clock()
         self._become("initiated", event="initiated")
-        await asyncio.sleep(SETUP_SECONDS)
+        await self.mode.wait(SETUP_SECONDS)
         if isinstance(self.persona, Invalid):
             return Outcome("failed", 404, "network")
         self._become("ringing", event="ringing")
@@ -151,9 +174,9 @@ class Call:
         """Ring until the persona does something; None when it picks up."""
         patience = self.plan.ring_timeout_seconds
         if isinstance(self.persona, NoAnswer | Invalid) or self.persona.rings_seconds >= patience:
-            await asyncio.sleep(patience)
+            await self.mode.wait(patience)
             return Outcome("no-answer", 487, "time_limit")
-        await asyncio.gather(asyncio.sleep(self.persona.rings_seconds), self._prepare_callee())
+        await asyncio.gather(self.mode.wait(self.persona.rings_seconds), self._prepare_callee())
         match self.persona:
             case Busy():
                 return Outcome("busy", 486, "persona")
@@ -163,12 +186,15 @@ class Call:
                 return None
 
     async def _prepare_callee(self) -> None:
-        if isinstance(self.persona, PicksUp):
-            self.callee = self._make_callee(self.persona)
-            await self.callee.prepare()
-
-    def _make_callee(self, persona: PicksUp) -> Callee:
-        return Callee(persona, self.line, self.parts.voice, self.parts.journal, self.record.sid)
+        if not isinstance(self.persona, PicksUp):
+            return
+        if self.line is None:
+            self.callee = SilentCallee(self.persona, self.mode, self.chance)
+        else:
+            parts = self.parts
+            speaker = Speaker(self.line, parts.voice, parts.journal, self.record.sid)
+            self.callee = Callee(self.persona, speaker, parts.recognizer)
+        await self.callee.prepare()
 
     def _answer(self) -> None:
         self.record.answered_at = self.parts.clock()
@@ -182,12 +208,12 @@ class Call:
         sides = {
             asyncio.create_task(self.callee.act()): "persona",
             asyncio.create_task(self.program.run(first)): "twiml",
-            asyncio.create_task(self.line.run()): "clock",
         }
+        if self.line is not None:
+            sides[asyncio.create_task(self.line.run())] = "clock"
+        limit = self.plan.time_limit_seconds / self.mode.time_scale
         try:
-            done, _ = await asyncio.wait(
-                sides, timeout=self.plan.time_limit_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait(sides, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for side in sides:
                 side.cancel()
@@ -204,7 +230,7 @@ class Call:
         self.parts.journal.note("call.state", call_sid=self.record.sid, status=status, **fields)
         if event is None or not self.plan.status_url or event not in self.plan.status_events:
             return
-        params = self.record.params(self.parts.account_sid) | {
+        params = self._params() | {
             "CallbackSource": "call-progress-events",
             "Timestamp": format_datetime(now),
             "SequenceNumber": str(self._sequence),
@@ -214,12 +240,15 @@ class Call:
             params["Duration"] = str(math.ceil(self.record.duration_seconds / 60))
             params["SipResponseCode"] = str(self.record.sip_code)
         self._sequence += 1
-        self._callbacks.put_nowait((event, params))
+        self._teller.put(News(event, params))
 
     def _end(self, outcome: Outcome) -> None:
         record = self.record
         record.ended_at, record.sip_code, record.ended_by = self.parts.clock(), outcome.sip_code, outcome.by
         record.report = self.callee.report() if self.callee is not None else None
+        if record.answered_at is not None:
+            talked = (record.ended_at - record.answered_at).total_seconds()
+            record.duration_seconds = round(self.mode.simulated(talked))
         self._become(
             outcome.status,
             event="completed",
@@ -230,16 +259,8 @@ class Call:
         )
 
     async def _keep_audio(self) -> None:
-        if self.record.answered_at is None:
+        if self.record.answered_at is None or self.line is None:
             return
         for name, payload in (("heard", self.line.heard), ("spoken", self.line.spoken)):
             path = self.parts.audio_dir / f"{self.record.sid}-{name}.wav"
             await asyncio.to_thread(save_wav, path, payload)
-
-    async def _tell(self) -> None:
-        """Send the status callbacks one after the other, in order."""
-        while (waiting := await self._callbacks.get()) is not None:
-            _, params = waiting
-            await self.parts.webhooks.tell_status(
-                self.record.sid, self.plan.status_url, self.plan.status_method, params
-            )

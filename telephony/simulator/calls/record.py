@@ -4,16 +4,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from telephony.simulator.program import Answer
-
 OVER = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 
 
-@dataclass
+@dataclass(frozen=True)
+class Answer:
+    """Where the instructions come from: a URL to ask, or TwiML given with the request."""
+
+    url: str = ""
+    method: str = "POST"
+    twiml: str = ""
+
+
+@dataclass(slots=True)
 class CallRecord:
     """A call as the carrier's API shows it. `status` is one of Twilio's words (or `initiated`), times are UTC.
 
-    `ended_by`: persona, twiml, api, control, time_limit, network, restart or error.
+    `ordinal`: how many-th call to that number it is. `ended_by`: persona, twiml, api, control, time_limit, network,
+    restart or error.
     """
 
     sid: str
@@ -31,16 +39,12 @@ class CallRecord:
     sip_code: int | None = None
     ended_by: str | None = None
     report: dict[str, Any] | None = None
+    ordinal: int = 1
+    duration_seconds: int = 0
 
     @property
     def over(self) -> bool:
         return self.status in OVER
-
-    @property
-    def duration_seconds(self) -> int:
-        if self.answered_at is None or self.ended_at is None:
-            return 0
-        return round((self.ended_at - self.answered_at).total_seconds())
 
     def params(self, account_sid: str) -> dict[str, str]:
         """The parameters that every webhook about this call carries."""

@@ -15,6 +15,9 @@ ANSWER_SECONDS = 15.0
 """Twilio waits this long for TwiML and for a status callback."""
 
 RETRY_SECONDS = 0.5
+CONNECTIONS = 64
+"""Requests under way at a time, on connections that are kept; more wait their turn here, without a limit."""
+
 MAX_TEXT_BYTES = 64 * 1024
 MAX_MEDIA_BYTES = 10 * 1024 * 1024
 HTTP_RETRIEVAL_FAILURE = 11200
@@ -41,8 +44,12 @@ class Webhooks:
     def __init__(self, auth_token: str, journal: Journal) -> None:
         self._validator = RequestValidator(auth_token)
         self._journal = journal
+        self._turns = asyncio.Semaphore(CONNECTIONS)
         self._http = httpx.AsyncClient(
-            trust_env=False, headers={"User-Agent": "TwilioProxy/1.1"}, timeout=ANSWER_SECONDS
+            trust_env=False,
+            headers={"User-Agent": "TwilioProxy/1.1"},
+            timeout=ANSWER_SECONDS,
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
         )
 
     async def close(self) -> None:
@@ -76,7 +83,11 @@ class Webhooks:
     async def _ask(
         self, purpose: str, call_sid: str, url: str, method: str, params: Params, limit: int = MAX_TEXT_BYTES
     ) -> bytes:
-        """One signed request, journaled before it leaves and when its answer is known."""
+        """One signed request in its turn, journaled before it leaves and when its answer is known."""
+        async with self._turns:
+            return await self._ask_now(purpose, call_sid, url, method, params, limit)
+
+    async def _ask_now(self, purpose: str, call_sid: str, url: str, method: str, params: Params, limit: int) -> bytes:
         sent = self._journal.note(
             "webhook.sent", call_sid=call_sid, purpose=purpose, method=method, url=url, params=dict(params)
         )
