@@ -77,7 +77,7 @@ begin
   -- what no window reaches any more, by the database's own clock as well
   delete from public.dial_counts d using unnest(counted_keys, oldest) u (key, oldest)
   where d.org_id = org and d.key = u.key
-    and d.bucket < least(u.oldest, clock_timestamp() - make_interval(secs => split_part(u.key, ' ', 1)::int));
+    and d.bucket <= least(u.oldest, clock_timestamp() - make_interval(secs => split_part(u.key, ' ', 1)::int * 61.0 / 60));
 end $$;
 
 create function private.charge_dials(org uuid, calls uuid[], charge_day date, money text, rates bigint[], charges bigint[])
