@@ -6,13 +6,21 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from app.errors import InvalidInput
+from campaigns.gates.policy import SuppressionRule
 from campaigns.rules.breaker import Breaker
+from campaigns.rules.calling.caps import CapsRule
+from campaigns.rules.calling.consent import ConsentRule
+from campaigns.rules.calling.schedule import CallingRule
 from campaigns.rules.canary import Canary
 from campaigns.rules.dispositions import OutcomeCodes
 from campaigns.rules.pacing import Pace
 from campaigns.rules.retries import RetryRule
 
 MODELS: Mapping[str, type[BaseModel]] = {
+    "calling": CallingRule,
+    "caps": CapsRule,
+    "consent": ConsentRule,
+    "suppression": SuppressionRule,
     "retry": RetryRule,
     "pace": Pace,
     "canary": Canary,
