@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,18 +21,25 @@ class NoSuchCampaign(NotFound):
     code = "campaign_not_found"
 
 
+class OnFailure(StrEnum):
+    """Where who may veto gives no usable answer: put the contact off for a minute, or dial."""
+
+    BLOCK = "block"
+    ALLOW = "allow"
+
+
 class SuppressionRule(BaseModel):
     """campaigns.suppression: somebody who is asked right before each dial and may veto it.
 
-    `url`: None asks nobody. `on_failure`: what happens where no usable answer comes within `timeout_seconds`: "block"
-    puts the contact off for a minute, "allow" dials.
+    `url`: https, on the public internet; None asks nobody. `on_failure`: what happens where no usable answer comes
+    within `timeout_seconds`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: str | None = Field(None, max_length=2000, pattern=r"^https?://")
     timeout_seconds: float = Field(2.0, ge=0.1, le=10)
-    on_failure: str = Field("block", pattern="^(block|allow)$")
+    on_failure: OnFailure = OnFailure.BLOCK
 
 
 @dataclass(frozen=True)
