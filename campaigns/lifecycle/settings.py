@@ -7,7 +7,11 @@ from pydantic import BaseModel, ValidationError
 
 from app.errors import InvalidInput
 from campaigns.gates.policy import SuppressionRule
+from campaigns.gates.policy import SuppressionRule
 from campaigns.rules.breaker import Breaker
+from campaigns.rules.calling.caps import CapsRule
+from campaigns.rules.calling.consent import ConsentRule
+from campaigns.rules.calling.schedule import CallingRule
 from campaigns.rules.calling.caps import CapsRule
 from campaigns.rules.calling.consent import ConsentRule
 from campaigns.rules.calling.schedule import CallingRule
@@ -22,6 +26,10 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "consent": ConsentRule,
     "suppression": SuppressionRule,
     "retry": RetryRule,
+    "calling": CallingRule,
+    "caps": CapsRule,
+    "consent": ConsentRule,
+    "suppression": SuppressionRule,
     "pace": Pace,
     "canary": Canary,
     "breaker": Breaker,

@@ -113,8 +113,8 @@ class CampaignOut(BaseModel):
 class NewCampaignSettings(BaseModel):
     """How a campaign dials; what is left out has its default, or keeps its value when a campaign is changed.
 
-    `retry`: by outcome, see the example. `pace`, `canary`, `breaker`, `outcomes`: an object each, {} for the
-    defaults. `starts_at` in the future: a started campaign waits until then. `deadline_at`: nobody is called after it.
+    `retry`: by outcome, see the example. `calling`, `caps`, `consent`, `suppression`, `pace`, `canary`, `breaker`,
+    `outcomes`: an object each, {} for the defaults. `starts_at` in the future: a started campaign waits until then. `deadline_at`: nobody is called after it.
     `region`: ISO 3166, the country of numbers written without one. `ends_when_done`: false for a campaign that runs
     on while contacts are added.
     """
@@ -138,6 +138,10 @@ class NewCampaignSettings(BaseModel):
     region: str | None = Field(None, pattern="^[A-Z]{2}$")
     ends_when_done: bool = True
     retry: Settings | None = None
+    calling: Settings | None = None
+    caps: Settings | None = None
+    consent: Settings | None = None
+    suppression: Settings | None = None
     pace: Settings | None = None
     canary: Settings | None = None
     breaker: Settings | None = None
