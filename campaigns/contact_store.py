@@ -1,0 +1,46 @@
+"""The SQL of contacts as people read them. Every function takes the caller's transaction."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from app.db import Connection, Row
+
+
+async def select_contact(connection: Connection, org_id: UUID, contact_id: UUID) -> Row | None:
+    return await connection.fetchrow("select * from contacts where org_id = $1 and id = $2", org_id, contact_id)
+
+
+async def select_contacts(
+    connection: Connection, org_id: UUID, campaign_id: UUID, *, status: str | None, after: str, limit: int
+) -> Sequence[Row]:
+    """By first number, which is unique in a campaign and so needs no index of its own."""
+    return await connection.fetch(
+        """
+        select * from contacts
+        where org_id = $1 and campaign_id = $2 and phone > $4 and ($3::text is null or status = $3)
+        order by phone limit $5
+        """,
+        org_id,
+        campaign_id,
+        status,
+        after,
+        limit,
+    )
+
+
+async def select_contacts_of(connection: Connection, org_id: UUID, phone: str, *, limit: int) -> Sequence[Row]:
+    """By first number in each campaign of the organization, and by the numbers that were dialed."""
+    return await connection.fetch(
+        """
+        select c.* from contacts c
+        where c.org_id = $1 and c.id in (
+          select f.id from campaigns g join contacts f on f.campaign_id = g.id and f.phone = $2 where g.org_id = $1
+          union
+          select a.contact_id from attempts a where a.org_id = $1 and a.phone = $2 and a.dialed_at is not null
+        )
+        order by c.created_at desc, c.id desc limit $3
+        """,
+        org_id,
+        phone,
+        limit,
+    )

@@ -1,0 +1,92 @@
+"""Why is this contact called, or not? Every gate in order with its verdict, and when it may be called next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.db import Connection
+from app.ids import ContactId, OrgId
+from campaigns.contacts import Contact, ContactStatus, load_contact
+from campaigns.gates.calling import find_opening
+from campaigns.gates.gates import Candidate, Gate, Verdict, check_gates, first_refusal
+from campaigns.gates.policy import Policy, load_policy
+from telephony.toll_gate.gate import load_rules
+
+
+@dataclass(frozen=True)
+class Why:
+    """`verdicts`: one a gate, in their order. `next_at`: the first instant at which this contact may be dialed, None:
+    never, or not before somebody changes something. `summary`: all of it in a sentence."""
+
+    contact: Contact
+    verdicts: Sequence[Verdict]
+    next_at: datetime | None
+    summary: str
+
+
+async def why(connection: Connection, org_id: OrgId, contact_id: ContactId, *, now: datetime) -> Why:
+    """Nothing is locked, asked outside or changed: a campaign's veto is said to be asked right before the dial.
+    Raises ContactNotFound."""
+    contact = await load_contact(connection, org_id, contact_id)
+    policy = await load_policy(connection, contact.campaign_id)
+    rules, _ = await load_rules(connection, org_id)
+    candidate = to_candidate(contact)
+    verdicts = await check_gates(
+        connection,
+        policy,
+        [candidate],
+        now=now,
+        suppression={contact.id: _say_when_asked(policy)},
+        toll_gate=rules.why_not,
+        lock=False,
+    )
+    found = verdicts[contact.id]
+    next_at = find_next(policy, contact, found, now)
+    return Why(contact, found, next_at, summarize(contact, found, next_at, now))
+
+
+def to_candidate(contact: Contact) -> Candidate:
+    return Candidate(
+        contact_id=contact.id,
+        org_id=contact.org_id,
+        campaign_id=contact.campaign_id,
+        phone=contact.next_phone,
+        time_zone=contact.time_zone,
+        consent_at=contact.consent_at,
+        consent_expires_at=contact.consent_expires_at,
+    )
+
+
+def find_next(policy: Policy, contact: Contact, verdicts: Sequence[Verdict], now: datetime) -> datetime | None:
+    """When every gate that only waits has opened, in hours and before the deadline."""
+    if contact.status is not ContactStatus.WAITING or policy.status not in ("running", "scheduled"):
+        return None
+    waits = [verdict for verdict in verdicts if not verdict.passed and verdict.gate is not Gate.CAMPAIGN]
+    if any(verdict.next_at is None for verdict in waits):
+        return None
+    earliest = max([now, contact.due_at, *(verdict.next_at for verdict in waits if verdict.next_at)])
+    hours = find_opening(policy.schedule, contact.next_phone, contact.time_zone).hours
+    opens = hours.next_open(earliest) if hours else None
+    if opens is None or (policy.deadline_at is not None and opens >= policy.deadline_at):
+        return None
+    return opens
+
+
+def summarize(contact: Contact, verdicts: Sequence[Verdict], next_at: datetime | None, now: datetime) -> str:
+    """For people."""
+    if contact.status is ContactStatus.FINISHED:
+        return f"finished as {contact.disposition} after {contact.attempts_made} calls"
+    if contact.status is ContactStatus.BLOCKED:
+        return f"blocked for good by {contact.blocked_by or 'a gate'}: {contact.blocked_reason or contact.disposition}"
+    if contact.status is ContactStatus.IN_FLIGHT:
+        return "is being called now"
+    refusal = first_refusal(verdicts)
+    if refusal is not None:
+        return f"not called, {refusal.gate}: {refusal.reason}"
+    if next_at is not None and next_at > now:
+        return "every gate is open; due later, as its last call left it"
+    return "called as soon as a line is free"
+
+
+def _say_when_asked(policy: Policy) -> Verdict:
+    return Verdict(Gate.SUPPRESSION, True, "asked right before the dial", policy.suppression.url)
