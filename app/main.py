@@ -10,10 +10,22 @@ from importlib.metadata import version
 import uvicorn
 from fastapi import FastAPI
 
-from app.api import api_keys, do_not_call, events, health, media, numbers, teams, trunks, webhooks
+from app.api import (
+    api_keys,
+    dialing_rules,
+    do_not_call,
+    events,
+    health,
+    media,
+    numbers,
+    teams,
+    trunks,
+    webhook_endpoints,
+    webhooks,
+)
 from app.api.calls import records
 from app.api.calls import routes as calls
-from app.api.campaigns import outcomes
+from app.api.campaigns import outcomes, scheduled_calls, schedules
 from app.api.campaigns import routes as campaigns
 from app.api.dependencies import State
 from app.api.wire.metrics import Metrics
@@ -39,7 +51,11 @@ ROUTERS = (
     records,
     campaigns,
     outcomes,
+    webhook_endpoints,
+    schedules,
+    scheduled_calls,
     do_not_call,
+    dialing_rules,
     teams,
     numbers,
     trunks,

@@ -8,13 +8,12 @@ are refused.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import lru_cache
 
-import phonenumbers
 from phonenumbers import PhoneNumberType
 
 from app.errors import TrunklineError
 from app.ids import E164
+from telephony.toll_gate.numbering import NO_COUNTRY, Destination, NotInAnyPlan, read_destination
 
 REFUSED_KINDS: dict[int, str] = {
     PhoneNumberType.PREMIUM_RATE: "a premium-rate number",
@@ -24,9 +23,6 @@ REFUSED_KINDS: dict[int, str] = {
     PhoneNumberType.UAN: "a company-wide number, which may cost extra",
     PhoneNumberType.VOICEMAIL: "a voicemail access number",
 }
-NO_COUNTRY = "001"
-"""What phonenumbers calls the region of codes that belong to no country: satellites (+870, +881 …) and the like."""
-
 _CANONICAL = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
@@ -38,38 +34,12 @@ class TollGateRefused(TrunklineError):
     title = "Destination not allowed"
 
 
-@dataclass(frozen=True)
-class Destination:
-    """What the numbering plans say of a number. `country`: ISO 3166, or "001". `kind`: a PhoneNumberType."""
-
-    country: str
-    kind: int
-
-
 def require_canonical(to: str) -> E164:
     """`to`, if it is E.164 to the letter. Raises TollGateRefused for everything that a carrier, a SIP stack or a person
     could read as something else: other digits than ASCII's, marks, parameters (`;ext=`), schemes, line ends."""
     if not _CANONICAL.fullmatch(to):
         raise TollGateRefused("Not a number in E.164 form: only + and 7 to 15 ASCII digits are dialed.")
     return E164(to)
-
-
-@lru_cache(maxsize=100_000)
-def read_destination(to: E164) -> Destination:
-    """Where a number in E.164 form leads. Raises TollGateRefused where no numbering plan has it: then nobody can say
-    which country it is in or what it costs."""
-    try:
-        number = phonenumbers.parse(to)
-    except phonenumbers.NumberParseException as error:
-        raise TollGateRefused("No country has this number's code.") from error
-    if phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) != to:
-        raise TollGateRefused("The number could be read as another one.")
-    country = phonenumbers.region_code_for_number(number)
-    if phonenumbers.region_code_for_country_code(number.country_code or 0) == NO_COUNTRY:
-        return Destination(NO_COUNTRY, PhoneNumberType.UNKNOWN)
-    if country is None:
-        raise TollGateRefused("No numbering plan has this number: it is in no range that is in use.")
-    return Destination(country, phonenumbers.number_type(number))
 
 
 @dataclass(frozen=True)
@@ -95,7 +65,10 @@ class DialingRules:
         require_canonical(to)
         if to in self.own_numbers:
             raise TollGateRefused("This is one of the organization's own numbers.")
-        destination = read_destination(to)
+        try:
+            destination = read_destination(to)
+        except NotInAnyPlan as error:
+            raise TollGateRefused(str(error)) from error
         country = destination.country
         if country == NO_COUNTRY:
             raise TollGateRefused("The destination belongs to no country: satellites and the like are not dialed.")

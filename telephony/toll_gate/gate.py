@@ -14,8 +14,9 @@ from app.errors import NotFound
 from app.ids import E164, CallId, NumberId, OrgId, new_id
 from telephony.lines.numbers import Number, load_number
 from telephony.toll_gate import store
-from telephony.toll_gate.destinations import Destination, DialingRules, TollGateRefused
+from telephony.toll_gate.destinations import DialingRules, TollGateRefused
 from telephony.toll_gate.limits import DialLimitReached, Seen, Tally, Wanted, Window, admit, counting_windows, find_rate
+from telephony.toll_gate.numbering import Destination
 from telephony.toll_gate.policy import DialingPolicy, read_policy
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 
 from app.errors import TrunklineError
 from app.ids import E164, CallId
-from telephony.toll_gate.destinations import Destination
+from telephony.toll_gate.numbering import Destination
 from telephony.toll_gate.policy import DialingPolicy, Spend
 
 BUCKETS = 60

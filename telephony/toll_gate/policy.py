@@ -24,12 +24,14 @@ Minor = Annotated[int, Field(ge=0, le=10**12)]
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+def _shown_as(**example: Any) -> ConfigDict:
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [example]})
 
 
-class Velocity(_Part):
+class Velocity(BaseModel):
     """At most so many dials in any window of that length; none: as many as you like."""
+
+    model_config = _shown_as(per_minute=600, per_hour=None, per_day=100_000)
 
     per_minute: Most = None
     per_hour: Most = None
@@ -44,6 +46,8 @@ class Velocity(_Part):
 class DestinationVelocity(Velocity):
     """The same for one country (ISO 3166) or one prefix."""
 
+    model_config = _shown_as(country="CA", prefix=None, per_minute=60, per_hour=None, per_day=None)
+
     country: Country | None = None
     prefix: Prefix | None = None
 
@@ -54,16 +58,26 @@ class DestinationVelocity(Velocity):
         return self
 
 
-class Rate(_Part):
+class Rate(BaseModel):
     """What 1,000 minutes to numbers that begin with `prefix` cost, in minor units; the longest prefix counts."""
+
+    model_config = _shown_as(prefix="+1", per_1000_minutes_minor=850)
 
     prefix: Prefix
     per_1000_minutes_minor: Minor
 
 
-class Spend(_Part):
+class Spend(BaseModel):
     """Caps per UTC day and calendar month. `reserve_minutes`: what is set aside for a dial until its length is known.
     A destination without a rate is not dialed: nobody knows what it costs."""
+
+    model_config = _shown_as(
+        currency="USD",
+        per_day_minor=50_000,
+        per_month_minor=900_000,
+        reserve_minutes=3,
+        rates=[{"prefix": "+1", "per_1000_minutes_minor": 850}],
+    )
 
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     per_day_minor: Minor | None = None
@@ -72,8 +86,10 @@ class Spend(_Part):
     rates: Annotated[list[Rate], Field(min_length=1, max_length=2000)]
 
 
-class DialingPolicy(_Part):
+class DialingPolicy(BaseModel):
     """Everything that the toll gate asks, beside what no organization may dial at all."""
+
+    model_config = _shown_as(allowed_countries=["CA"], calls={"per_minute": 600})
 
     allowed_countries: Annotated[list[Country], Field(max_length=300)] = []
     refused_prefixes: Annotated[list[Prefix], Field(max_length=1000)] = []

@@ -1,12 +1,15 @@
 """Which numbers pass the toll gate: decisions without a database."""
 
+import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumberType
 
 from app.ids import E164, AttemptId, CallId, new_id
 from telephony.carriers.base import DialRefused, OutgoingCall
 from telephony.toll_gate.destinations import DialingRules, TollGateRefused, require_canonical
+from telephony.toll_gate.numbering import Destination, NotInAnyPlan, read_destination, read_with_phonenumbers
 
 RULES = DialingRules("US", frozenset({"GB", "DE"}), frozenset({"+12025550101"}), ("+1212",))
 
@@ -107,3 +110,56 @@ def test_whatever_text_comes_only_ascii_digits_after_a_plus_pass(text: str) -> N
 def test_a_refused_number_is_never_part_of_the_reason() -> None:
     assert "5550123" not in why_not("+12025550123;ext=5")
     assert "8765550" not in why_not("+18765550100")
+
+
+CODES = sorted(COUNTRY_CODE_TO_REGION_CODE)
+
+
+@st.composite
+def numbers(draw: st.DrawFn) -> E164:
+    """Mostly of real ranges: an example number of some kind and country, with digits changed at its end or anywhere."""
+    if draw(st.integers(0, 3)) == 0:
+        code = str(draw(st.sampled_from(CODES)))
+        return E164(f"+{code}{draw(st.text('0123456789', min_size=7 - len(code), max_size=15 - len(code)))}")
+    digits = list(draw(st.sampled_from(EXAMPLES)))
+    for _ in range(draw(st.integers(0, 6))):
+        digits[draw(st.integers(min(3, len(digits) - 1), len(digits) - 1))] = draw(st.sampled_from("0123456789"))
+    return E164("".join(digits))
+
+
+def examples() -> list[str]:
+    found: set[str] = set()
+    for region in phonenumbers.SUPPORTED_REGIONS:
+        for kind in PhoneNumberType.values():
+            example = phonenumbers.example_number_for_type(region, kind)
+            if example is not None:
+                found.add(phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164))
+    return sorted(number for number in found if 8 <= len(number) <= 16)
+
+
+EXAMPLES = examples()
+
+
+def slowly(to: E164) -> Destination | str:
+    try:
+        return read_with_phonenumbers(to)
+    except NotInAnyPlan as error:
+        return str(error)
+
+
+def quickly(to: E164) -> Destination | str:
+    try:
+        return read_destination(to)
+    except NotInAnyPlan as error:
+        return str(error)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(numbers())
+def test_the_quick_reading_of_a_number_is_the_slow_one(to: E164) -> None:
+    assert quickly(to) == slowly(to)
+
+
+def test_the_quick_reading_is_the_slow_one_for_an_example_of_every_kind_and_country() -> None:
+    assert [to for to in EXAMPLES if quickly(E164(to)) != slowly(E164(to))] == []
+    assert len(EXAMPLES) > 800

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from app.ids import E164, CallId, new_id
-from telephony.toll_gate.destinations import Destination
 from telephony.toll_gate.limits import DialLimitReached, Seen, Wanted, admit, counting_windows, find_rate
+from telephony.toll_gate.numbering import Destination
 from telephony.toll_gate.policy import DialingPolicy, Spend, read_policy
 
 NOW = datetime(2026, 11, 20, 23, 59, 30, tzinfo=UTC)

@@ -1,0 +1,72 @@
+"""The rules of the toll gate over REST."""
+
+from typing import Any
+
+import pytest
+
+from app.auth.principal import Role
+from tests.db.api_world import CALLER_ID, Api, assert_problem
+
+pytestmark = pytest.mark.db
+
+RULES = "/api/v1/dialing-rules"
+RATES = [{"prefix": "+1", "per_1000_minutes_minor": 1500}]
+
+
+async def place(api: Api, to: str, *, key: str) -> Any:
+    headers = await api.key(Role.OPERATOR)
+    body = {"to": to, "team": "reception", "from_number": CALLER_ID}
+    return await api.client.post("/api/v1/calls", headers=headers | {"Idempotency-Key": key}, json=body)
+
+
+async def test_without_rules_the_own_country_is_allowed_and_nothing_limited(api: Api) -> None:
+    rules = (await api.client.get(RULES, headers=await api.key(Role.VIEWER))).json()
+    assert (rules["country"], rules["allowed_countries"], rules["spend"], rules["set_at"]) == ("US", [], None, None)
+    assert rules["calls"] == {"per_minute": None, "per_hour": None, "per_day": None}
+
+
+async def test_rules_hold_from_the_next_dial_on(api: Api) -> None:
+    assert_problem(await place(api, "+442079460000", key="1"), 403, "toll_gate_refused")
+    set_ = await api.client.put(RULES, headers=await api.key(Role.ADMIN), json={"allowed_countries": ["GB"]})
+    assert set_.status_code == 200, set_.text
+    assert set_.json()["set_by"].startswith("api_key ")
+    assert (await place(api, "+442079460000", key="2")).status_code in (200, 201, 202)
+    assert [call.to for call in api.carrier.dialed] == ["+442079460000"]
+
+
+async def test_one_call_too_many_is_told_when_to_try_again(api: Api) -> None:
+    await api.client.put(RULES, headers=await api.key(Role.ADMIN), json={"calls": {"per_minute": 1}})
+    await place(api, "+12025550123", key="1")
+    refused = await place(api, "+12025550124", key="2")
+    problem = assert_problem(refused, 429, "dial_limit_reached")
+    assert 1 <= int(refused.headers["retry-after"]) <= 62
+    assert "5550124" not in problem["detail"]
+    assert len(api.carrier.dialed) == 1
+
+
+async def test_what_was_spent_is_shown_in_minor_units(api: Api) -> None:
+    spend = {"currency": "USD", "per_day_minor": 1000, "reserve_minutes": 1, "rates": RATES}
+    await api.client.put(RULES, headers=await api.key(Role.ADMIN), json={"spend": spend})
+    await place(api, "+12025550123", key="1")
+    rules = (await api.client.get(RULES, headers=await api.key(Role.VIEWER))).json()
+    assert rules["spent"] == {"currency": "USD", "today_minor": 2, "month_minor": 2}
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.SUPERVISOR])
+async def test_only_an_admin_sets_them(api: Api, role: Role) -> None:
+    assert_problem(await api.client.put(RULES, headers=await api.key(role), json={}), 403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"allowed_countries": ["Canada"]}, "allowed_countries"),
+        ({"refused_prefixes": ["907"]}, "refused_prefixes"),
+        ({"calls": {"per_minute": -1}}, "calls.per_minute"),
+        ({"call": {}}, "call"),
+    ],
+)
+async def test_a_fault_is_told_by_its_place(api: Api, body: dict[str, Any], path: str) -> None:
+    refused = await api.client.put(RULES, headers=await api.key(Role.ADMIN), json=body)
+    problem = assert_problem(refused, 422, "invalid_input")
+    assert any(path in fault["path"] for fault in problem["errors"])
