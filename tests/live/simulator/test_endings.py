@@ -125,4 +125,4 @@ async def test_an_application_that_is_down_costs_the_call_nothing_but_its_words(
     sid = await dial(twilio, "+12025550150")
     assert (await ended(exchange, sid)).status == "busy"
     failed = [r for r in exchange.journal.read(limit=10_000) if r["kind"] == "webhook.answered"]
-    assert {record["error"] for record in failed} == {"ConnectError"}
+    assert {record["error"] for record in failed} == {"ClientConnectorError"}

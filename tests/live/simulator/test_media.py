@@ -10,6 +10,7 @@ from twilio.rest import Client
 from telephony.media.g711 import decode_mulaw, encode_mulaw
 from telephony.simulator.audio.voice import Voice
 from telephony.simulator.exchange import Exchange
+from telephony.simulator.people.callee import Callee
 from tests.live.simulator.application import Application
 from tests.live.simulator.carrier import MEDIA_URL, dial, ended, inline, kinds, samples_of, until
 
@@ -129,13 +130,15 @@ async def test_a_callee_talks_over_the_greeting_and_presses_keys(
     await until(lambda: len(stream.of("dtmf")) == 2)
     assert [message["dtmf"]["digit"] for message in stream.of("dtmf")] == ["1", "2"]
     callee, line = exchange.live[sid].callee, exchange.live[sid].line
-    assert callee is not None
-    await until(lambda: callee.said and line.tick > callee.said[0].start + 5)
+    assert isinstance(callee, Callee)
+    assert line is not None
+    said = callee.speaker.said
+    await until(lambda: said and line.tick > said[0].start + 5)
     await stream.send("clear")
     record = await ended(exchange, sid)
-    said = record.report["said"][0]
-    assert said["barge_in"]
-    assert 0 <= said["heard_stopped_after_seconds"] < 0.3
+    first = record.report["said"][0]
+    assert first["barge_in"]
+    assert 0 <= first["heard_stopped_after_seconds"] < 0.3
 
 
 async def test_voicemail_greets_beeps_records_and_hangs_up(
