@@ -1,48 +1,117 @@
 """The end of an attempt: its call is over, so it gets a disposition, and its contact is finished or due again."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from app.clock import utc_now
 from app.db import Connection, Database, Row
-from campaigns.dialing import attempt_store
-from campaigns.dialing.attempts import Failpoint, Point, Times, no_failpoint, release_undialed
+from campaigns.dialing import attempt_store, settling_store
+from campaigns.dialing.attempts import Failpoint, Point, Times, no_failpoint
+from campaigns.dialing.recording import Open, release_undialed
 from campaigns.do_not_call import store as do_not_call_store
-from campaigns.rules.dispositions import Disposition, decide_disposition
-from campaigns.rules.retries import RetryRule, next_try
+from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
+from campaigns.rules.dispositions import Disposition, OutcomeCodes, decide_disposition
+from campaigns.rules.retries import Facts, NextTry, RetryRule, plan_next
 from telephony.calls import AtFault, End, EndReason, EndResult
 
-SETTLE_AT_ONCE = 200
+SETTLE_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What an attempt, by its row of `select_ended`, came to. `again`: None where the contact is finished."""
+
+    row: Row
+    disposition: str
+    again: NextTry | None
 
 
 async def settle_ended(db: Database, times: Times, *, failpoint: Failpoint = no_failpoint) -> int:
     """Attempts whose call is over get their disposition, contacts are finished or due again; how many."""
     async with db.system() as connection:
         await attempt_store.bound_idle(connection)
-        rows = await attempt_store.select_ended(connection, last_words_seconds=times.last_words, limit=SETTLE_AT_ONCE)
+        rows = await settling_store.select_ended(connection, last_words_seconds=times.last_words, limit=SETTLE_AT_ONCE)
+        if not rows:
+            return 0
         now = utc_now()
+        settlements: list[Settlement] = []
         for row in rows:
-            await _settle(connection, row, now)
-        if rows:
-            failpoint(Point.SETTLING)
+            if was_refused(read_end(row), unknown_to_carrier=row["unknown_to_carrier"]):
+                detail = "the carrier refused the dial, and who dialed did not live to say so"
+                await release_undialed(connection, Open.of_row(row), detail=detail)
+            else:
+                settlements.append(decide(row, now))
+        await write_settlements(connection, settlements)
+        failpoint(Point.SETTLING)
     return len(rows)
 
 
-async def _settle(connection: Connection, row: Row, now: datetime) -> None:
-    end = End(EndResult(row["end_result"]), EndReason(row["end_reason"]), AtFault(row["end_at_fault"]))
-    if was_refused(end, unknown_to_carrier=row["unknown_to_carrier"]):
-        detail = "the carrier refused the dial, and who dialed did not live to say so"
-        await release_undialed(connection, row["id"], row["fence"], row["contact_id"], detail=detail)
-        return
-    disposition = decide_disposition(end, row["hint"], answered=row["answered_at"] is not None)
-    due_at = next_try(RetryRule.read(row["retry"]), disposition, attempts_made=row["attempts_made"] + 1, now=now)
-    if await attempt_store.set_settled(connection, row["id"], row["fence"], disposition=disposition, detail=None):
-        await attempt_store.set_contact_dialed(connection, row["contact_id"], disposition=disposition, due_at=due_at)
-        if disposition == Disposition.DO_NOT_CALL:
-            await do_not_call_store.insert_entry(
-                connection, row["org_id"], row["phone"], reason="said in a call", source="said-in-call"
-            )
+def read_end(row: Row) -> End:
+    return End(EndResult(row["end_result"]), EndReason(row["end_reason"]), AtFault(row["end_at_fault"]))
 
 
 def was_refused(end: End, *, unknown_to_carrier: bool) -> bool:
     """`place_call` closes a refused call so, before its dialer can say so; what a carrier tells carries its id."""
     return unknown_to_carrier and end.reason is EndReason.CARRIER_ERROR
+
+
+def decide(row: Row, now: datetime) -> Settlement:
+    """The outcome of one attempt, and what follows for its contact."""
+    disposition = decide_disposition(
+        read_end(row),
+        row["hint"],
+        answered=row["answered_at"] is not None,
+        codes=OutcomeCodes.read(row["outcomes"]),
+    )
+    facts = Facts(
+        disposition=disposition,
+        attempts_made=row["attempts_made"] + 1,
+        phone_index=row["phone_index"],
+        phones=row["phones"],
+        now=now,
+        zone=ZoneInfo(row["time_zone"]) if row["time_zone"] else None,
+    )
+    return Settlement(row, disposition, plan_next(RetryRule.read(row["retry"]), facts))
+
+
+async def write_settlements(connection: Connection, settlements: Sequence[Settlement]) -> None:
+    """All in a few statements; the rows are held, so each is still what it was decided on."""
+    if not settlements:
+        return
+    rows = [one.row for one in settlements]
+    await settling_store.set_settled(
+        connection,
+        ids=[row["id"] for row in rows],
+        fences=[row["fence"] for row in rows],
+        dispositions=[one.disposition for one in settlements],
+        details=[None] * len(rows),
+    )
+    await settling_store.set_contacts_dialed(
+        connection,
+        contact_ids=[row["contact_id"] for row in rows],
+        dispositions=[one.disposition for one in settlements],
+        due_at=[one.again.due_at if one.again else None for one in settlements],
+        phone_index=[one.again.phone_index if one.again else None for one in settlements],
+    )
+    for one in settlements:
+        if one.disposition == Disposition.DO_NOT_CALL:
+            await do_not_call_store.insert_entry(
+                connection, one.row["org_id"], one.row["dialed"], reason="said in a call", source="said-in-call"
+            )
+    await record_attempt_events(connection, [_told(one) for one in settlements])
+
+
+def _told(one: Settlement) -> AttemptEvent:
+    row = one.row
+    data = {
+        "phone": row["dialed"],
+        "ordinal": row["ordinal"],
+        "disposition": one.disposition,
+        "call_id": str(row["call_id"]),
+    }
+    if one.again:
+        data["due_at"] = one.again.due_at.isoformat()
+    kind = CampaignEventKind.ATTEMPT_SETTLED
+    return AttemptEvent(row["org_id"], row["campaign_id"], kind, row["id"], row["contact_id"], data)

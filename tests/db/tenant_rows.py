@@ -151,6 +151,7 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
         "outcome": "done",
         "detail": "",
     },
+    "lanes": lambda t: {"key": f"number:{_id()}", "calls_per_second": 1, "next_dial_at": NOW},
     "do_not_call": lambda t: {"id": _id(), "phone": _phone(), "reason": ""},
     "campaign_events": lambda t: {
         "id": uuid4().int % 10**12,

@@ -7,20 +7,13 @@ import pytest
 
 from app.db import Database
 from app.ids import OrgId
-from campaigns.dialing.attempts import (
-    NoDial,
-    Times,
-    block_contact,
-    claim_due,
-    commit_intent,
-    give_back,
-    record_placed,
-    record_refused,
-    record_uncertain,
-)
+from campaigns.dialing.attempts import Departure, Times
+from campaigns.dialing.claiming import claim_due
+from campaigns.dialing.departures import mark
+from campaigns.dialing.intents import Intents, commit_intents, give_back
+from campaigns.dialing.recording import Answer, NotSent, Outcome, Placed, Refused, Unclear, record_outcomes
 from campaigns.rules.retries import RetryRule
 from telephony.carriers.base import DialUncertain
-from telephony.toll_gate.destinations import TollGateRefused
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import (
     Webhooks,
@@ -176,31 +169,60 @@ async def test_a_database_that_goes_away_stops_nothing_for_good(
     assert numbers(carrier) == Counter({f"+12025550{n}": 1 for n in range(110, 122)})
 
 
-async def test_every_write_with_a_stale_fence_changes_nothing(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
-    campaign = await running_campaign(db, org, 1)
-    for status in ("claimed", "dialing", "placed", "uncertain"):
-        async with db.system() as connection:
-            await connection.execute("update contacts set status = 'waiting'")
-            await connection.execute("delete from attempts")
-            await connection.execute("update campaigns set next_dial_at = '-infinity'")
-        [claim] = await claim_due(db, campaign.id, dialer="stale", times=Times())
+EVERYTHING = """select to_jsonb(a) || to_jsonb(c) || coalesce(to_jsonb(k), '{}')
+                 from attempts a join contacts c on true left join calls k on true"""
+ANSWERS: list[Answer] = [Placed("CA1"), Refused("No.", retryable=True), Refused("No.", retryable=False), Unclear()]
+
+
+async def test_a_claim_that_somebody_else_took_over_is_not_dialed(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    await running_campaign(db, org, 1)
+    [[claim]] = await claim_due(db, org, dialer="stale", times=Times())
+    for status in ("claimed", "dialing", "placed", "uncertain", "settled", "released"):
         async with db.system() as connection:
             await connection.execute("update attempts set status = $1, fence = nextval('attempt_fences')", status)
-        before = await column(db, "select to_jsonb(a) || to_jsonb(c) from attempts a join contacts c on true")
-        assert await commit_intent(db, claim) is NoDial.LOST
-        assert not await give_back(db, claim, why="")
-        assert not await record_placed(db, claim, times=Times())
-        assert not await record_uncertain(db, claim, times=Times())
-        assert not await record_refused(db, claim, retryable=True, detail="")
-        assert not await record_refused(db, claim, retryable=False, detail="")
-        assert not await block_contact(db, claim, TollGateRefused("No."))
-        assert await column(db, "select to_jsonb(a) || to_jsonb(c) from attempts a join contacts c on true") == before
+        before = await column(db, EVERYTHING)
+        assert await commit_intents(db, [claim], lead_seconds=0.1) == Intents()
+        assert await give_back(db, [claim], why="") == 0
+        assert await column(db, EVERYTHING) == before
     assert await column(db, "select id from calls") == []
+    assert await column(db, "select next_dial_at = '-infinity' from campaigns") == [True]
+
+
+async def departure_of(db: Database, org: OrgId) -> Departure:
+    """The committed intent for the only contact of the only campaign."""
+    [[claim]] = await claim_due(db, org, dialer="stale", times=Times())
+    [departure] = (await commit_intents(db, [claim], lead_seconds=0.1)).departures
+    return departure
+
+
+@pytest.mark.parametrize("answer", [*ANSWERS, NotSent("No.")], ids=str)
+async def test_what_is_said_of_a_dial_that_somebody_else_took_over_changes_no_attempt(
+    db: Database, org: OrgId, carrier: LedgerCarrier, answer: Answer
+) -> None:
+    await running_campaign(db, org, 1)
+    departure = await departure_of(db, org)
+    for status in ("dialing", "uncertain", "placed", "settled", "released"):
+        async with db.system() as connection:
+            await connection.execute("update attempts set status = $1, fence = nextval('attempt_fences')", status)
+        both = "select to_jsonb(a) || to_jsonb(c) from attempts a join contacts c on true"
+        before = await column(db, both)
+        assert await mark(db, [departure]) == set()
+        await record_outcomes(db, [Outcome(departure, answer)], Times())
+        assert await column(db, both) == before
 
 
 async def test_an_intent_after_the_lease_is_not_committed(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
-    campaign = await running_campaign(db, org, 1)
-    [claim] = await claim_due(db, campaign.id, dialer="late", times=Times(lease=0.0))
-    assert await commit_intent(db, claim) is NoDial.LOST
+    await running_campaign(db, org, 1)
+    [claims] = await claim_due(db, org, dialer="late", times=Times(lease=0.0))
+    assert await commit_intents(db, claims, lead_seconds=0.1) == Intents()
     assert await column(db, "select id from calls") == []
     assert await column(db, "select next_dial_at = '-infinity' from campaigns") == [True]
+
+
+async def test_a_dial_is_marked_as_sent_once(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:
+    await running_campaign(db, org, 1)
+    departure = await departure_of(db, org)
+    assert await mark(db, [departure]) == {departure.claim.attempt_id}
+    assert await mark(db, [departure]) == set()

@@ -38,6 +38,7 @@ LEAST_ROLE: dict[str, tuple[Role | None, Role | None, Role | None, Role | None]]
     "contacts": (V, S, S, A),
     "attempts": (V, None, None, None),
     "do_not_call": (V, O, O, A),
+    "lanes": (V, A, A, A),
     "dialing_rules": (V, A, None, None),
     "dial_counts": (V, None, None, None),
     "dial_charges": (V, None, None, None),

@@ -6,12 +6,16 @@ every request long timed out, was never placed, so the contact is due again; wit
 room proves nothing, and the attempt ends as indeterminate, which is not tried again by itself.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
+from uuid import UUID
 
 from app.clock import utc_now
 from app.db import Database, Row
-from campaigns.dialing import attempt_store, recovery_store
-from campaigns.dialing.attempts import Times, release_undialed
+from campaigns.dialing import attempt_store
+from campaigns.dialing.attempts import Times
+from campaigns.dialing.recording import Open, release_undialed
+from campaigns.dialing.recovery import store
 from telephony.calls import AtFault, Call, End, EndReason, EndResult, end_call, end_call_in, load_call
 from telephony.carriers.base import Carrier, CarrierCall
 from telephony.outbound import Lines, hang_up
@@ -26,14 +30,18 @@ class _Lost(Exception):
     """Someone else has the attempt: roll back."""
 
 
-async def recover_expired(db: Database, times: Times) -> None:
+async def recover_expired(db: Database, times: Times, *, dialer: str, in_hand: Collection[UUID]) -> None:
     """What dialers that died or froze left behind: claims go back, dials become uncertain, and uncertain ones that
-    the carrier has told us of since are placed after all."""
+    the carrier has told us of since are placed after all. `in_hand`: what `dialer`, who asks, works on itself."""
     async with db.system() as connection:
         await attempt_store.bound_idle(connection)
-        await recovery_store.release_expired_claims(connection)
-        await recovery_store.park_expired_dials(connection, grace_seconds=times.grace)
-        await recovery_store.resume_known_calls(connection, look_again_seconds=times.look_again)
+        gone = await store.select_gone(connection, presence_seconds=times.presence, dialer=dialer, in_hand=in_hand)
+        if claimed := [row["id"] for row in gone if row["status"] == "claimed"]:
+            await store.release_gone_claims(connection, claimed)
+        if dialing := [row for row in gone if row["status"] == "dialing"]:
+            graces = [times.grace if row["sent"] else 0.0 for row in dialing]
+            await store.park_gone_dials(connection, [row["id"] for row in dialing], grace_seconds=graces)
+        await store.resume_known_calls(connection, look_again_seconds=times.look_again)
 
 
 async def reconcile(lines: Lines, unclear: Row, times: Times) -> None:
@@ -82,7 +90,9 @@ async def _list_candidates(carrier: Carrier, call: Call) -> list[CarrierCall]:
 
 async def _look_again(lines: Lines, unclear: Row, times: Times) -> None:
     async with lines.db.system() as connection:
-        await attempt_store.set_placed(connection, unclear["id"], unclear["fence"], look_again_seconds=times.look_again)
+        await attempt_store.set_placed(
+            connection, ids=[unclear["id"]], fences=[unclear["fence"]], look_again_seconds=[times.look_again]
+        )
 
 
 async def close_undialed(db: Database, unclear: Row, *, detail: str, even_if_sent: bool) -> bool:
@@ -94,13 +104,11 @@ async def close_undialed(db: Database, unclear: Row, *, detail: str, even_if_sen
     try:
         async with db.system() as connection:
             await attempt_store.bound_idle(connection)
-            call = await recovery_store.lock_call(connection, unclear["call_id"])
+            call = await store.lock_call(connection, unclear["call_id"])
             if call is None or call["ended"] or call["known"] or (call["sent"] and not even_if_sent):
                 return False
             await end_call_in(connection, unclear["call_id"], End(EndResult.FAILED, EndReason.LOST, AtFault.US))
-            if not await release_undialed(
-                connection, unclear["id"], unclear["fence"], unclear["contact_id"], detail=detail
-            ):
+            if not await release_undialed(connection, Open.of_row(unclear), detail=detail):
                 raise _Lost
     except _Lost:
         return False

@@ -1,0 +1,117 @@
+"""The SQL of claiming. Every function takes the caller's transaction."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from app.db import Connection, Row
+from app.ids import OrgId, new_id
+
+
+async def is_any_work(connection: Connection) -> bool:
+    """Whether a campaign runs, or an attempt is open: one cheap question for idle times."""
+    return bool(
+        await connection.fetchval(
+            """
+            select exists (select from campaigns where status = 'running')
+                or exists (select from attempts where status in ('claimed', 'dialing', 'placed', 'uncertain'))
+            """
+        )
+    )
+
+
+async def select_dialing_organizations(connection: Connection) -> list[OrgId]:
+    """Those that have a running campaign."""
+    rows = await connection.fetch("select distinct org_id from campaigns where status = 'running' order by org_id")
+    return [OrgId(row["org_id"]) for row in rows]
+
+
+async def try_lock_claims(connection: Connection, org_id: UUID) -> bool:
+    """One dialer claims for an organization at a time, so that what it counts stays true; the others do not wait."""
+    return bool(
+        await connection.fetchval("select pg_try_advisory_xact_lock(hashtextextended($1::text, 0))", str(org_id))
+    )
+
+
+async def select_rooms(connection: Connection, org_id: UUID) -> Sequence[Row]:
+    """What pacing needs to know of an organization's campaigns, those that are paused too, because their calls hold
+    lines: limits, `next_slot_in_seconds`, `open_attempts` and `waiting_for_slot` counted from rows, `due` up to a
+    bound above a round's slots. `dialable`: it runs, is inside its window, and its team has a published version."""
+    return await connection.fetch(
+        """
+        select c.id, c.org_id, c.mode, c.priority, c.share::float8 as share, c.started_at, c.pace, c.max_concurrent,
+               c.calls_per_second::float8 as calls_per_second, c.from_number_id, c.ring_timeout_seconds,
+               n.carrier, n.trunk_id, v.id as team_version_id,
+               c.status = 'running' and v.id is not null and coalesce(c.starts_at <= now(), true)
+                 and coalesce(c.deadline_at > now(), true) as dialable,
+               case when c.next_dial_at <= clock_timestamp() then 0
+                    else extract(epoch from c.next_dial_at - clock_timestamp()) end::float8 as next_slot_in_seconds,
+               o.open_attempts, o.waiting_for_slot, d.due
+        from campaigns c
+        join numbers n on n.id = c.from_number_id
+        left join team_versions v on v.team_id = c.team_id and v.status = 'published'
+        cross join lateral (
+          select count(*) as open_attempts, count(*) filter (where status = 'claimed') as waiting_for_slot
+          from attempts where campaign_id = c.id and status in ('claimed', 'dialing', 'placed', 'uncertain')
+        ) o
+        cross join lateral (
+          select count(*) as due from (
+            select from contacts where campaign_id = c.id and status = 'waiting' and due_at <= now()
+            order by due_at limit 1 + ceil(c.calls_per_second)::int
+          ) bounded
+        ) d
+        where c.org_id = $1 and c.status in ('running', 'paused')
+        order by c.id
+        """,
+        org_id,
+    )
+
+
+async def select_other_calls(connection: Connection, org_id: UUID) -> Sequence[Row]:
+    """Open calls by phone that no campaign dialed, by number: number_id, carrier, trunk_id, inbound, outbound."""
+    return await connection.fetch(
+        """
+        select k.number_id, n.carrier, n.trunk_id, count(*) filter (where k.direction = 'inbound') as inbound,
+               count(*) filter (where k.direction = 'outbound') as outbound
+        from calls k left join numbers n on n.id = k.number_id
+        where k.ended_at is null and k.org_id = $1 and k.attempt_id is null and k.channel = 'phone'
+        group by k.number_id, n.carrier, n.trunk_id
+        """,
+        org_id,
+    )
+
+
+async def select_org_settings(connection: Connection, org_id: UUID) -> dict[str, object]:
+    return await connection.fetchval("select settings from organizations where id = $1", org_id) or {}
+
+
+async def claim_contacts(
+    connection: Connection, campaign_id: UUID, *, limit: int, dialer: str, lease_seconds: float
+) -> Sequence[Row]:
+    """Due contacts, longest due first, become in-flight with a claimed attempt of ours each."""
+    return await connection.fetch(
+        """
+        with due as (
+          select id from contacts where campaign_id = $1 and status = 'waiting' and due_at <= now()
+          order by due_at, id limit $2 for update skip locked
+        ), taken as (
+          update contacts c set status = 'in-flight' from due where c.id = due.id returning c.*
+        ), numbered as (
+          select *, row_number() over (order by due_at, id) as n, coalesce(phones[phone_index + 1], phone) as dialed
+          from taken
+        ), opened as (
+          insert into attempts (id, org_id, campaign_id, contact_id, ordinal, status, dialer, fence, lease_until, phone)
+          select u.id, t.org_id, t.campaign_id, t.id, t.attempts_made + 1, 'claimed', $3, nextval('attempt_fences'),
+                 clock_timestamp() + make_interval(secs => $4), t.dialed
+          from numbered t join unnest($5::uuid[]) with ordinality u (id, n) on u.n = t.n
+          returning id, fence, contact_id, ordinal
+        )
+        select o.id, o.fence, o.contact_id, o.ordinal, t.dialed, t.name, t.variables, t.memory, t.time_zone,
+               t.consent_at, t.consent_expires_at
+        from opened o join numbered t on t.id = o.contact_id order by t.n
+        """,
+        campaign_id,
+        limit,
+        dialer,
+        lease_seconds,
+        [new_id() for _ in range(limit)],
+    )

@@ -1,0 +1,130 @@
+"""Claiming: which contacts this dialer takes on now, for all running campaigns of an organization at once."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from app.clock import utc_now
+from app.db import Connection, Database, Row
+from app.ids import OrgId
+from campaigns.dialing import attempt_store, claim_store
+from campaigns.dialing.attempts import Claim, Terms, Times
+from campaigns.dialing.lanes import store as lane_store
+from campaigns.rules.pacing import Lane, Mode, OrgLimits, Pace, Room, plan_claims
+
+
+async def claim_due(db: Database, org_id: OrgId, *, dialer: str, times: Times) -> list[list[Claim]]:
+    """Contacts that are due, fit under every concurrency, and have a dial slot soon: a list for each campaign that has
+    any."""
+    deadline = asyncio.get_running_loop().time() + times.lease
+    async with db.system() as connection:
+        await attempt_store.bound_idle(connection)
+        if not await claim_store.try_lock_claims(connection, org_id):
+            return []
+        rows = await claim_store.select_rooms(connection, org_id)
+        if not any(row["dialable"] and row["due"] for row in rows):
+            return []
+        plan = await _plan(connection, org_id, rows)
+        batches: list[list[Claim]] = []
+        for row in rows:
+            if limit := plan.get(row["id"], 0):
+                claimed = await claim_store.claim_contacts(
+                    connection, row["id"], limit=limit, dialer=dialer, lease_seconds=times.lease
+                )
+                terms = _read_terms(row)
+                batches.append([_read_claim(one, terms, deadline) for one in claimed])
+    return [batch for batch in batches if batch]
+
+
+async def _plan(connection: Connection, org_id: OrgId, rows: Sequence[Row]) -> dict[Any, int]:
+    """How many contacts each campaign claims now."""
+    lane_rows = await lane_store.select_lanes(connection, org_id)
+    others = await claim_store.select_other_calls(connection, org_id)
+    settings = await claim_store.select_org_settings(connection, org_id)
+    rooms = [_read_room(row) for row in rows if row["dialable"]]
+    lanes = [_read_lane(lane, rows, others) for lane in lane_rows]
+    return dict(plan_claims(rooms, lanes, _read_limits(settings, rows, others), now=utc_now()))
+
+
+def lane_keys(number_id: object, carrier: str | None, trunk_id: object) -> tuple[str, ...]:
+    """What a dial from this number goes through: its trunk, or the account at its carrier; and the number itself."""
+    through = f"trunk:{trunk_id}" if trunk_id else f"carrier:{carrier}"
+    return (f"number:{number_id}", through) if through > f"number:{number_id}" else (through, f"number:{number_id}")
+
+
+def _read_terms(row: Row) -> Terms:
+    return Terms(
+        org_id=row["org_id"],
+        campaign_id=row["id"],
+        from_number_id=row["from_number_id"],
+        team_version_id=row["team_version_id"],
+        ring_timeout_seconds=row["ring_timeout_seconds"],
+        calls_per_second=row["calls_per_second"],
+        lanes=lane_keys(row["from_number_id"], row["carrier"], row["trunk_id"]),
+    )
+
+
+def _read_room(row: Row) -> Room:
+    return Room(
+        campaign_id=row["id"],
+        max_concurrent=row["max_concurrent"],
+        calls_per_second=row["calls_per_second"],
+        open_attempts=row["open_attempts"],
+        waiting_for_slot=row["waiting_for_slot"],
+        next_slot_in_seconds=row["next_slot_in_seconds"],
+        due=row["due"],
+        lanes=lane_keys(row["from_number_id"], row["carrier"], row["trunk_id"]),
+        mode=Mode(row["mode"]),
+        priority=row["priority"],
+        share=row["share"],
+        running_since=row["started_at"],
+        pace=Pace.model_validate(row["pace"]),
+    )
+
+
+def _read_lane(lane: Row, campaigns: Sequence[Row], others: Sequence[Row]) -> Lane:
+    """The lane with what its campaigns, and calls that are none of a campaign's, hold of it."""
+    dialing = [row for row in campaigns if lane["key"] in _keys_of(row["from_number_id"], row)]
+    talking = [row for row in others if lane["key"] in _keys_of(row["number_id"], row)]
+    return Lane(
+        key=lane["key"],
+        calls_per_second=lane["calls_per_second"],
+        max_concurrent=lane["max_concurrent"],
+        open_calls=_total(dialing, "open_attempts") + _total(talking, "inbound") + _total(talking, "outbound"),
+        waiting_for_slot=_total(dialing, "waiting_for_slot"),
+        next_slot_in_seconds=lane["next_slot_in_seconds"],
+    )
+
+
+def _keys_of(number_id: object, row: Row) -> tuple[str, ...]:
+    return lane_keys(number_id, row["carrier"], row["trunk_id"])
+
+
+def _total(rows: Iterable[Row], name: str) -> int:
+    return sum(row[name] for row in rows)
+
+
+def _read_limits(settings: dict[str, Any], campaigns: Sequence[Row], others: Sequence[Row]) -> OrgLimits:
+    return OrgLimits(
+        max_concurrent=settings.get("max_concurrent_calls"),
+        inbound_share=float(settings.get("inbound_share", 0.0)),
+        open_outbound=_total(campaigns, "open_attempts") + _total(others, "outbound"),
+        open_inbound=_total(others, "inbound"),
+    )
+
+
+def _read_claim(row: Row, terms: Terms, deadline: float) -> Claim:
+    return Claim(
+        attempt_id=row["id"],
+        fence=row["fence"],
+        contact_id=row["contact_id"],
+        ordinal=row["ordinal"],
+        to=row["dialed"],
+        name=row["name"],
+        terms=terms,
+        deadline=deadline,
+        variables=row["variables"],
+        time_zone=row["time_zone"],
+        consent_at=row["consent_at"],
+        consent_expires_at=row["consent_expires_at"],
+    )

@@ -1,0 +1,188 @@
+"""From a claim to the one request: intent, slot, mark, request, record.
+
+A request goes out at its slot or not at all. Late ones would fall into another dial's second, and a dialer that was
+frozen would dial what others gave up: what misses its slot takes a new one.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from app.db import Database, DatabaseUnavailable
+from app.logs import get_logger
+from campaigns.dialing import attempt_store
+from campaigns.dialing.attempts import Claim, Departure, Point
+from campaigns.dialing.dialer_state import Dialer
+from campaigns.dialing.intents import NOT_RUNNING, commit_intents, give_back
+from campaigns.dialing.lanes.taking import take_slots
+from campaigns.dialing.recording import NotSent, Outcome, Placed, Refused, Unclear
+from telephony.carriers.base import DialRefused, DialUncertain
+from telephony.outbound_batch import follow_call, request_call
+
+log = get_logger(__name__)
+
+LATE_SECONDS = 0.02
+"""Half of what the spacing of slots is wider than the rate asks for in a second, less the clocks' error."""
+GROUP_SECONDS = 0.1
+MARK_AHEAD_SECONDS = 0.1
+"""Dials are marked as sent shortly before they are: who finds the mark after our death must ask the carrier."""
+
+
+async def take_out(dialer: Dialer, claims: list[Claim]) -> None:
+    """Claims of one campaign become intents as slots come near; what does not in time is given back."""
+    waiting = claims
+    try:
+        while waiting:
+            latest = asyncio.get_running_loop().time() + dialer.times.request
+            if dialer.stopping.is_set() or latest > waiting[0].deadline:
+                why = "the dialer stops" if dialer.stopping.is_set() else "no dial slot came in time"
+                await give_back(dialer.db, waiting, why=why)
+                return
+            for _ in waiting:
+                dialer.failpoint(Point.BEFORE_INTENT)
+            intents = await commit_intents(dialer.db, waiting, lead_seconds=dialer.lead)
+            going = {one.claim.attempt_id for one in intents.departures}
+            later = {claim.attempt_id for claim in intents.later}
+            dialer.let_go(claim for claim in waiting if claim.attempt_id not in going | later)
+            waiting = intents.later
+            if intents.departures:
+                dialer.tasks.keep(depart(dialer, intents.departures), name="depart")
+            if waiting:
+                await dialer.pause(intents.wait_seconds)
+    finally:
+        dialer.let_go(waiting)
+
+
+async def depart(dialer: Dialer, departures: Sequence[Departure]) -> None:
+    """Mark committed intents shortly before their slots, a group at a time, and send them off."""
+    for _ in departures:
+        dialer.failpoint(Point.INTENT_COMMITTED)
+    for group in group_by_slot(departures):
+        await dialer.clock.sleep_until(group[0].slot, ahead_seconds=MARK_AHEAD_SECONDS)
+        try:
+            marked = await mark(dialer.db, group)
+        except DatabaseUnavailable as error:
+            # Whether the mark was written or not: nothing was sent, and nothing will be.
+            give_up(dialer, group, why=error.detail)
+            continue
+        dialer.let_go(one.claim for one in group if one.claim.attempt_id not in marked)
+        ready = [one.at(one.slot) for one in group if one.claim.attempt_id in marked]
+        for _ in ready:
+            dialer.failpoint(Point.MARKED)
+        dialer.tasks.keep(send_off(dialer, ready), name="send off")
+
+
+def group_by_slot(departures: Sequence[Departure]) -> Iterator[list[Departure]]:
+    """Groups of GROUP_SECONDS each, in the order of their slots."""
+    ordered = sorted(departures, key=lambda one: one.slot)
+    for _, group in groupby(ordered, key=lambda one: int(one.slot.timestamp() / GROUP_SECONDS)):
+        yield list(group)
+
+
+async def mark(db: Database, departures: Sequence[Departure]) -> set[object]:
+    """Write that these go out at their slots; the attempts of which that is true, and that are still ours."""
+    async with db.system() as connection:
+        await attempt_store.bound_idle(connection)
+        marked = await attempt_store.mark_sent(
+            connection,
+            ids=[one.claim.attempt_id for one in departures],
+            fences=[one.claim.fence for one in departures],
+            slots=[one.slot for one in departures],
+            earlier=[None] * len(departures),
+        )
+    return set(marked)
+
+
+async def send_off(dialer: Dialer, departures: Sequence[Departure]) -> None:
+    """Each request starts at its slot; they run side by side."""
+    missed: list[Departure] = []
+    for one in departures:
+        if await dialer.clock.sleep_until(one.slot) > LATE_SECONDS:
+            missed.append(one)
+        else:
+            dialer.tasks.keep(place(dialer, one), name=f"place {one.claim.attempt_id}")
+    if missed:
+        dialer.lengthen_lead()
+        dialer.tasks.keep(take_again(dialer, missed), name="take slots again")
+    else:
+        dialer.shorten_lead()
+
+
+async def take_again(dialer: Dialer, missed: Sequence[Departure]) -> None:
+    """New slots for dials that missed theirs and were surely not sent."""
+    waiting = list(missed)
+    while waiting:
+        latest = asyncio.get_running_loop().time() + dialer.times.request
+        if dialer.stopping.is_set() or latest > waiting[0].claim.deadline:
+            give_up(dialer, waiting, why="its dial slot was missed")
+            return
+        try:
+            moved, waiting, wait_seconds = await move_slots(dialer, waiting)
+        except DatabaseUnavailable as error:
+            give_up(dialer, waiting, why=error.detail)
+            return
+        if moved:
+            dialer.tasks.keep(send_off(dialer, moved), name="send off again")
+        if waiting:
+            await dialer.pause(wait_seconds)
+
+
+async def move_slots(dialer: Dialer, missed: Sequence[Departure]) -> tuple[list[Departure], list[Departure], float]:
+    """Those that have a new slot, marked; those that must wait; and how many seconds."""
+    async with dialer.db.system() as connection:
+        await attempt_store.bound_idle(connection)
+        slots = await take_slots(connection, missed[0].claim.terms, len(missed), lead_seconds=dialer.lead)
+        if slots is None:
+            give_up(dialer, missed, why=NOT_RUNNING)
+            return [], [], 0.0
+        going = list(zip(missed, slots.instants, strict=False))
+        marked = await attempt_store.mark_sent(
+            connection,
+            ids=[one.claim.attempt_id for one, _ in going],
+            fences=[one.claim.fence for one, _ in going],
+            slots=[slot for _, slot in going],
+            earlier=[one.slot for one, _ in going],
+        )
+    dialer.let_go(one.claim for one, _ in going if one.claim.attempt_id not in marked)
+    moved = [one.at(slot) for one, slot in going if one.claim.attempt_id in marked]
+    return moved, list(missed[len(going) :]), slots.wait_seconds
+
+
+def give_up(dialer: Dialer, departures: Sequence[Departure], *, why: str) -> None:
+    """These were not sent and never will be: their contacts go back as soon as that can be written."""
+    for one in departures:
+        dialer.tasks.keep(record(dialer, Outcome(one, NotSent(why))), name=f"give up {one.claim.attempt_id}")
+
+
+async def record(dialer: Dialer, outcome: Outcome) -> None:
+    try:
+        await dialer.recorder.record(outcome)
+    finally:
+        dialer.let_go([outcome.claim])
+
+
+async def place(dialer: Dialer, departure: Departure) -> None:
+    """Ask the carrier, once, and record what it said. Past the claim's deadline nothing more is begun."""
+    claim = departure.claim
+    outcome = await request(dialer, departure)
+    dialer.failpoint(Point.ANSWERED_BY_CARRIER)
+    await record(dialer, outcome)
+    if isinstance(outcome.answer, Placed):
+        follow_call(dialer.lines, departure.call, ring_timeout_seconds=claim.terms.ring_timeout_seconds)
+    dialer.failpoint(Point.RECORDED)
+
+
+async def request(dialer: Dialer, departure: Departure) -> Outcome:
+    claim = departure.claim
+    ring = claim.terms.ring_timeout_seconds
+    try:
+        async with asyncio.timeout_at(claim.deadline):
+            return Outcome(
+                departure, Placed(await request_call(dialer.lines, departure.call, ring_timeout_seconds=ring))
+            )
+    except DialRefused as error:
+        log.warning("the carrier refused a dial", attempt_id=str(claim.attempt_id), why=error.detail)
+        return Outcome(departure, Refused(error.detail, retryable=error.retryable))
+    except (DialUncertain, TimeoutError) as error:
+        log.warning("a dial is uncertain", attempt_id=str(claim.attempt_id), why=str(error))
+        return Outcome(departure, Unclear())

@@ -1,0 +1,62 @@
+"""What one dialer is and has: its name in the rows, what it dials with, what it has in hand."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from app.db import Database
+from app.tasks import Tasks
+from campaigns.dialing.attempts import Claim, Failpoint, Times, no_failpoint
+from campaigns.dialing.recording import Recorder
+from campaigns.dialing.recovery.presence import DatabaseClock
+from telephony.outbound import Lines
+
+SHORTEST_LEAD_SECONDS = 0.1
+LONGEST_LEAD_SECONDS = 2.0
+
+
+@dataclass
+class Dialer:
+    """`name`: unique for each start. `stopping` is set once. A task that failed changed nothing that recovery does not
+    give back. `in_hand`: the attempts that some task here works on; what the rows call ours beside them is nobody's.
+    `lead`: seconds between taking a slot and the slot, longer while the machine or the database is slow."""
+
+    name: str
+    lines: Lines
+    times: Times = field(default_factory=Times)
+    failpoint: Failpoint = no_failpoint
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    tasks: Tasks = field(default_factory=lambda: Tasks("an attempt failed on our side; it will be recovered"))
+    clock: DatabaseClock = field(default_factory=DatabaseClock)
+    in_hand: set[UUID] = field(default_factory=set[UUID])
+    lead: float = SHORTEST_LEAD_SECONDS
+    recorder: Recorder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self.db, self.times)
+
+    @property
+    def db(self) -> Database:
+        return self.lines.db
+
+    def take(self, claims: Iterable[Claim]) -> None:
+        self.in_hand.update(claim.attempt_id for claim in claims)
+
+    def let_go(self, claims: Iterable[Claim]) -> None:
+        """Nothing here works on these any more."""
+        self.in_hand.difference_update(claim.attempt_id for claim in claims)
+
+    def lengthen_lead(self) -> None:
+        self.lead = min(2 * self.lead, LONGEST_LEAD_SECONDS)
+
+    def shorten_lead(self) -> None:
+        self.lead = max(0.9 * self.lead, SHORTEST_LEAD_SECONDS)
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, or wake because the dialer stops."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        except TimeoutError:
+            return

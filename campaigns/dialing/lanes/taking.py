@@ -1,0 +1,39 @@
+"""Taking dial slots: each is ours alone, and keeps the spacing of the campaign and of every lane it goes through."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.db import Connection
+from campaigns.dialing.attempts import Terms
+from campaigns.dialing.lanes import store
+from campaigns.dialing.lanes.slots import Track, lay_slots
+
+LATEST_SECONDS = 2.0
+"""A slot later than this is not taken yet: who waits so long may be dead by then, or its campaign paused."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """`instants`: by the database's clock, ascending. `wait_seconds`: where there are fewer than asked for, when to ask
+    for the next."""
+
+    instants: list[datetime]
+    wait_seconds: float = 0.0
+
+
+async def take_slots(connection: Connection, terms: Terms, count: int, *, lead_seconds: float) -> Slots | None:
+    """Up to `count` slots from `lead_seconds` on, taken when the transaction commits; None: the campaign does not run.
+
+    Call it late in the transaction: all dialers of a lane meet here.
+    """
+    if not await store.lock_tracks(connection, terms.org_id, terms.campaign_id, terms.lanes):
+        return None
+    rows = await store.select_tracks(connection, terms.org_id, terms.campaign_id, terms.lanes)
+    now: datetime = rows[0]["now"]
+    tracks = [Track.of_rate(row["key"], row["next_in_seconds"], row["calls_per_second"]) for row in rows]
+    layout = lay_slots(tracks, count, earliest=lead_seconds, latest=max(LATEST_SECONDS, 2 * lead_seconds))
+    following = {key: now + timedelta(seconds=seconds) for key, seconds in layout.next_in_seconds.items()}
+    if layout.slots:
+        await store.set_next_dials(connection, terms.org_id, terms.campaign_id, following)
+    wait = max(layout.next_in_seconds.values()) - lead_seconds
+    return Slots([now + timedelta(seconds=slot) for slot in layout.slots], max(wait, 0.0))

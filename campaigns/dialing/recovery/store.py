@@ -1,0 +1,131 @@
+"""The SQL of what dead, frozen or badly informed dialers leave behind. Taking an attempt over gives it a new fence."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from app.db import Connection, Row
+
+
+async def set_beat(connection: Connection, name: str) -> None:
+    """The dialer lives. Not synced to disk: a beat that is lost in a crash is as good as late."""
+    await connection.fetchval("select set_config('synchronous_commit', 'off', true)")
+    await connection.execute(
+        """
+        insert into dialers (name) values ($1) on conflict (name) do update set beat_at = clock_timestamp()
+        """,
+        name,
+    )
+
+
+async def select_now(connection: Connection) -> datetime:
+    return await connection.fetchval("select clock_timestamp()")
+
+
+async def delete_dialer(connection: Connection, name: str) -> None:
+    """And those that have been silent for a day."""
+    await connection.execute("delete from dialers where name = $1 or beat_at < now() - interval '1 day'", name)
+
+
+async def select_gone(
+    connection: Connection, *, presence_seconds: float, dialer: str, in_hand: Collection[UUID]
+) -> Sequence[Row]:
+    """Claims and dials that nobody works on any more, held: (id, status, sent). As seen by `dialer`, who has `in_hand`;
+    a silence of `presence_seconds` means death, but for as long after a start of Postgres everyone is silent."""
+    return await connection.fetch(
+        """
+        select a.id, a.status, k.dialed_at is not null as sent
+        from attempts a left join calls k on k.id = a.call_id
+        where a.status in ('claimed', 'dialing') and (
+          a.lease_until < clock_timestamp()
+          or (pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)
+              and not exists (select from dialers d
+                              where d.name = a.dialer and d.beat_at > clock_timestamp() - make_interval(secs => $1)))
+          -- Ours by the row, but nothing that we know of: the answer to a commit was lost.
+          or (a.dialer = $2 and a.id <> all($3::uuid[])))
+        for update of a skip locked
+        """,
+        presence_seconds,
+        dialer,
+        list(in_hand),
+    )
+
+
+async def release_gone_claims(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Nothing was dialed: the contacts wait again."""
+    await connection.execute(
+        """
+        with released as (
+          update attempts set status = 'released', settled_at = now(), fence = nextval('attempt_fences'),
+                              detail = 'the dialer that had it is gone'
+          where id = any($1::uuid[]) and status = 'claimed' returning contact_id
+        )
+        update contacts c set status = 'waiting' from released r where c.id = r.contact_id and c.status = 'in-flight'
+        """,
+        list(ids),
+    )
+
+
+async def park_gone_dials(connection: Connection, ids: Sequence[UUID], *, grace_seconds: Sequence[float]) -> None:
+    """Uncertain now; nobody believes the carrier's list before its grace is over."""
+    await connection.execute(
+        """
+        update attempts a set status = 'uncertain', fence = nextval('attempt_fences'),
+                              lease_until = clock_timestamp() + make_interval(secs => n.grace)
+        from unnest($1::uuid[], $2::float8[]) n (id, grace) where a.id = n.id and a.status = 'dialing'
+        """,
+        list(ids),
+        list(grace_seconds),
+    )
+
+
+async def resume_known_calls(connection: Connection, *, look_again_seconds: float) -> int:
+    """Uncertain attempts whose call the carrier has told us of: placed after all."""
+    return await connection.fetchval(
+        """
+        with known as (
+          select a.id from attempts a join calls k on k.id = a.call_id
+          where a.status = 'uncertain' and k.ended_at is null
+            and (k.carrier_call_id is not null or k.ringing_at is not null or k.answered_at is not null)
+          for update of a skip locked
+        ), resumed as (
+          update attempts a set status = 'placed', fence = nextval('attempt_fences'),
+                                lease_until = clock_timestamp() + make_interval(secs => $1)
+          from known where a.id = known.id returning a.id
+        )
+        select count(*) from resumed
+        """,
+        look_again_seconds,
+    )
+
+
+async def take_over_unclear(connection: Connection, *, dialer: str, lease_seconds: float, limit: int) -> Sequence[Row]:
+    """Placed and uncertain attempts that someone must ask the carrier about now become ours."""
+    return await connection.fetch(
+        """
+        with unclear as (
+          select a.id from attempts a join calls k on k.id = a.call_id
+          where a.status in ('placed', 'uncertain') and a.lease_until < clock_timestamp() and k.ended_at is null
+          order by a.lease_until limit $3 for update of a skip locked
+        )
+        update attempts a set dialer = $1, fence = nextval('attempt_fences'),
+                              lease_until = clock_timestamp() + make_interval(secs => $2)
+        from unclear where a.id = unclear.id
+        returning a.id, a.fence, a.org_id, a.campaign_id, a.contact_id, a.call_id, a.status
+        """,
+        dialer,
+        lease_seconds,
+        limit,
+    )
+
+
+async def lock_call(connection: Connection, call_id: UUID) -> Row | None:
+    """What is known of the call, held: whether its request went out, and whether the carrier told us of it."""
+    return await connection.fetchrow(
+        """
+        select dialed_at is not null as sent, ended_at is not null as ended,
+               carrier_call_id is not null or ringing_at is not null or answered_at is not null as known
+        from calls where id = $1 for update
+        """,
+        call_id,
+    )

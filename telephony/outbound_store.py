@@ -1,0 +1,69 @@
+"""The SQL of many outbound calls at a time. Every function takes the caller's transaction."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db import Connection, Row
+
+
+async def insert_outbound_calls(
+    connection: Connection,
+    *,
+    org_id: UUID,
+    carrier: str,
+    from_number: str,
+    number_id: UUID,
+    team_version_id: UUID,
+    call_ids: Sequence[UUID],
+    to_numbers: Sequence[str],
+    attempt_ids: Sequence[UUID | None],
+    variables: Sequence[Mapping[str, Any]],
+    created_at: datetime,
+) -> Sequence[Row]:
+    """Queued calls from one number, and the events that they were opened. An attempt that has its call gets none."""
+    return await connection.fetch(
+        """
+        with opened as (
+          insert into calls (id, org_id, channel, direction, status, room_name, carrier, from_number, to_number,
+                             number_id, team_version_id, attempt_id, variables, created_at)
+          select c.id, $1, 'phone', 'outbound', 'queued', 'call-' || c.id, $2, $3, c.phone, $4, $5, c.attempt_id,
+                 c.variables::jsonb, $6
+          from unnest($7::uuid[], $8::text[], $9::uuid[], $10::text[]) c (id, phone, attempt_id, variables)
+          on conflict do nothing returning *
+        ), told as (
+          insert into call_events (org_id, call_id, kind, data)
+          select $1, o.id, $11, jsonb_build_object('direction', 'outbound', 'channel', 'phone', 'from', o.from_number,
+                                                   'to', o.to_number)
+          from opened o
+        )
+        select * from opened
+        """,
+        org_id,
+        carrier,
+        from_number,
+        number_id,
+        team_version_id,
+        created_at,
+        list(call_ids),
+        list(to_numbers),
+        list(attempt_ids),
+        [json.dumps(dict(one)) for one in variables],
+        "call.opened",
+    )
+
+
+async def set_carrier_call_ids(
+    connection: Connection, call_ids: Sequence[UUID], carrier_call_ids: Sequence[str]
+) -> None:
+    """What the carrier calls each of these calls; one that has its id already keeps it."""
+    await connection.execute(
+        """
+        update calls k set carrier_call_id = n.theirs from unnest($1::uuid[], $2::text[]) n (id, theirs)
+        where k.id = n.id and k.carrier_call_id is distinct from n.theirs
+        """,
+        list(call_ids),
+        list(carrier_call_ids),
+    )
