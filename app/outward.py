@@ -67,27 +67,11 @@ class Outward:
     async def close(self) -> None:
         await self._client.aclose()
 
-    def check_url(self, url: str) -> SplitResult:
-        """Refuse by its looks what no resolving would make good. Raises AddressForbidden, saying what to do."""
-        parts = _split(url)
-        host = parts.hostname or ""
-        if not host:
-            raise _forbidden("The address names no host: write https://host/path.")
-        if parts.username is not None or parts.password is not None:
-            raise _forbidden("Leave user and password out of the address; requests are signed.")
-        literal = _read_literal(host)
-        is_local = (literal is not None and literal.is_loopback) or host == "localhost"
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_local and self._allow_loopback):
-            raise _forbidden("Use an https:// address.")
-        if literal is not None:
-            self._demand_reachable(literal, host)
-        return parts
-
     async def post(
         self, url: str, *, content: bytes, headers: Mapping[str, str], timeout_seconds: float = 15.0
     ) -> Answer:
         """One request, whatever it answers. Raises AddressForbidden and NoAnswer."""
-        parts = self.check_url(url)
+        parts = check_url(url, allow_loopback=self._allow_loopback)
         started = time.monotonic()
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -110,7 +94,7 @@ class Outward:
         if not addresses:
             raise NoAnswer(f"The name {host} has no address.")
         for address in addresses:
-            self._demand_reachable(address, host)
+            _demand_reachable(address, host, allow_loopback=self._allow_loopback)
             if parts.scheme == "http" and not address.is_loopback:
                 raise _forbidden("Use an https:// address.")
         return addresses[0]
@@ -131,13 +115,31 @@ class Outward:
         milliseconds = round((time.monotonic() - started) * 1000)
         return Answer(answer.status_code, dict(answer.headers), body[:MOST_BYTES_READ], milliseconds)
 
-    def _demand_reachable(self, address: Address, host: str) -> None:
-        """Raises AddressForbidden."""
-        for one in (address, *_embedded(address)):
-            if one.is_loopback and self._allow_loopback:
-                continue
-            if not one.is_global or one.is_multicast:
-                raise _forbidden(f"{host} is not on the public internet.")
+
+def check_url(url: str, *, allow_loopback: bool = False) -> SplitResult:
+    """Refuse by its looks what no resolving would make good. Raises AddressForbidden, saying what to do."""
+    parts = _split(url)
+    host = parts.hostname or ""
+    if not host:
+        raise _forbidden("The address names no host: write https://host/path.")
+    if parts.username is not None or parts.password is not None:
+        raise _forbidden("Leave user and password out of the address; requests are signed.")
+    literal = _read_literal(host)
+    is_local = (literal is not None and literal.is_loopback) or host == "localhost"
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_local and allow_loopback):
+        raise _forbidden("Use an https:// address.")
+    if literal is not None:
+        _demand_reachable(literal, host, allow_loopback=allow_loopback)
+    return parts
+
+
+def _demand_reachable(address: Address, host: str, *, allow_loopback: bool) -> None:
+    """Raises AddressForbidden."""
+    for one in (address, *_embedded(address)):
+        if one.is_loopback and allow_loopback:
+            continue
+        if not one.is_global or one.is_multicast:
+            raise _forbidden(f"{host} is not on the public internet.")
 
 
 def _split(url: str) -> SplitResult:

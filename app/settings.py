@@ -122,6 +122,11 @@ class Settings(BaseSettings):
     openai_base_url: str = Field("", validation_alias="OPENAI_BASE_URL")
     openai_model: str = Field("gpt-4.1-mini", validation_alias="TRUNKLINE_OPENAI_MODEL")
 
+    # -- what we tell others
+    webhooks_to_loopback: bool = Field(False, validation_alias="TRUNKLINE_WEBHOOKS_TO_LOOPBACK")
+    """Addresses that customers name may be on this machine, and plain http there: to try things out, never in
+    production."""
+
     # -- operations
     otel_endpoint: str = Field("", validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
 

@@ -173,8 +173,9 @@ create table public.webhook_deliveries (
   id uuid primary key default gen_random_uuid(),
   org_id uuid not null,
   endpoint_id uuid not null,
-  event_id bigint not null,
-  campaign_id uuid not null,
+  -- null: of a test
+  event_id bigint,
+  campaign_id uuid,
   attempt_id uuid,
   kind text not null,
   data jsonb not null,

@@ -42,7 +42,7 @@ async def add_contacts(connection: Connection, org: OrgId, campaign: CampaignId,
     await connection.execute(
         """
         insert into contacts (id, org_id, campaign_id, line, phone, name, variables)
-        select id, $2, $3, n + 1, '+1202555' || (99 + n)::text, 'Contact ' || n, '{"plan": "gold"}'
+        select id, $2, $3, n + 1, '+12025550' || (99 + n)::text, 'Contact ' || n, '{"plan": "gold"}'
         from unnest($1::uuid[]) with ordinality as given (id, n)
         """,
         ids,
