@@ -20,7 +20,6 @@ REFUSED_KINDS: dict[int, str] = {
     PhoneNumberType.SHARED_COST: "a shared-cost number",
     PhoneNumberType.PERSONAL_NUMBER: "a personal number, which is forwarded at the caller's cost",
     PhoneNumberType.PAGER: "a pager",
-    PhoneNumberType.UAN: "a company-wide number, which may cost extra",
     PhoneNumberType.VOICEMAIL: "a voicemail access number",
 }
 _CANONICAL = re.compile(r"\+[1-9][0-9]{6,14}")
