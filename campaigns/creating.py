@@ -1,6 +1,5 @@
 """A campaign comes to be: from what someone asks for, with or without a file of contacts."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +10,10 @@ from app.errors import Conflict, InvalidInput
 from app.ids import E164, CampaignId, NumberId, OrgId, TeamId, new_id
 from campaigns import store
 from campaigns.campaigns import Campaign, Plan, select_campaign
-from campaigns.imports.contacts_file import ContactsFile
-from campaigns.imports.importing import ImportReport, add_contacts, load_rules
+from campaigns.imports.importing import begin_import, run_import
+from campaigns.imports.opening import load_needs, open_import
+from campaigns.imports.report import ImportReport
+from campaigns.imports.store import delete_draft
 from campaigns.lifecycle.settings import InvalidSettings, check_settings
 
 
@@ -84,17 +85,21 @@ async def mark_made(connection: Connection, campaign_id: CampaignId, once: Once 
 async def create_campaign_from_file(
     db: Database, org_id: OrgId, plan: Plan, file: BinaryIO, *, claims: Mapping[str, Any] | None = None
 ) -> tuple[Campaign, ImportReport]:
-    """A draft with the contacts of a CSV file: both, or neither where the file cannot be used.
+    """A draft with the contacts of a file: both, or neither where the file cannot be used.
 
-    Numbers without + are read as of the organization's country. Raises NoSuchTeam, NoCallerId, EmptyFile, NotUtf8,
-    NoPhoneColumn, BrokenCsv.
+    Numbers without + are read as of the plan's region, else of the organization's country. Raises NoSuchTeam,
+    NoCallerId, EmptyFile, BrokenFile, UnknownFormat, NoPhoneColumn.
     """
-    rules = await load_rules(db, org_id)
-    opened = await asyncio.to_thread(ContactsFile, file, region=rules.org_country)
+    opened = await open_import(file, await load_needs(db, org_id, team=plan.team, region=plan.region))
     async with db.system() if claims is None else db.request(claims) as connection:
         campaign = await insert_campaign(connection, org_id, plan)
-        report = await add_contacts(connection, org_id, campaign.id, opened, rules)
-    return campaign, report
+        job = await begin_import(connection, org_id, campaign.id, opened)
+    try:
+        return campaign, await run_import(db, job)
+    except InvalidInput:
+        async with db.system() as connection:
+            await delete_draft(connection, org_id, campaign.id)
+        raise
 
 
 async def insert_campaign(connection: Connection, org_id: OrgId, plan: Plan) -> Campaign:

@@ -1,23 +1,12 @@
 """The SQL of campaigns and contacts. Every function takes the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from app.db import Connection, Row
-from app.ids import CampaignId, new_id
-from campaigns.imports.contacts_file import ContactRow
-
-
-@dataclass(frozen=True)
-class Added:
-    """How many staged rows became contacts to call, and the lines of those that are on the do-not-call list."""
-
-    waiting: int
-    blocked_lines: list[int]
-
+from app.ids import CampaignId
 
 _CAMPAIGN = """
     select c.*, t.slug as team, n.e164 as from_number, n.carrier as carrier
@@ -174,64 +163,6 @@ async def finish_campaigns(connection: Connection) -> Sequence[UUID]:
 async def select_running(connection: Connection) -> list[CampaignId]:
     rows = await connection.fetch("select id from campaigns where status = 'running' order by id")
     return [CampaignId(row["id"]) for row in rows]
-
-
-async def set_import_report(connection: Connection, campaign_id: UUID, report: Mapping[str, Any]) -> None:
-    await connection.execute("update campaigns set import_report = $2 where id = $1", campaign_id, dict(report))
-
-
-async def create_import_stage(connection: Connection) -> None:
-    """A table of this transaction that COPY may write to: row-level security forbids it on `contacts` itself."""
-    await connection.execute(
-        """
-        create temporary table staged_contacts (id uuid, line int, phone text, name text, variables text)
-        on commit drop
-        """
-    )
-
-
-async def stage_contacts(connection: Connection, contacts: Sequence[ContactRow]) -> None:
-    """Replace what is staged."""
-    await connection.execute("truncate staged_contacts")
-    await connection.copy_records_to_table(
-        "staged_contacts", records=[(new_id(), c.line, c.phone, c.name, c.variables_json) for c in contacts]
-    )
-
-
-async def insert_staged_contacts(connection: Connection, org_id: UUID, campaign_id: UUID) -> Added:
-    """Staged rows become contacts, the first of each number; numbers on the do-not-call list go in as blocked."""
-    rows = await connection.fetch(
-        """
-        insert into contacts (id, org_id, campaign_id, line, phone, name, variables, status, disposition, finished_at)
-        select distinct on (s.phone) s.id, $1, $2, s.line, s.phone, s.name, s.variables::jsonb,
-               case when d.phone is null then 'waiting' else 'blocked' end,
-               case when d.phone is not null then 'do-not-call' end,
-               case when d.phone is not null then now() end
-        from staged_contacts s left join do_not_call d
-          on d.org_id = $1 and d.phone = s.phone and (d.campaign_id is null or d.campaign_id = $2)
-        order by s.phone, s.line
-        on conflict (campaign_id, phone) do nothing
-        returning status, line
-        """,
-        org_id,
-        campaign_id,
-    )
-    blocked = [row["line"] for row in rows if row["status"] == "blocked"]
-    return Added(waiting=len(rows) - len(blocked), blocked_lines=blocked)
-
-
-async def select_staged_repeats(connection: Connection, campaign_id: UUID) -> list[tuple[int, int | None]]:
-    """Staged rows that did not go in: (line, line of the row of this import that has the number, or None where the
-    campaign had it before)."""
-    rows = await connection.fetch(
-        """
-        select s.line, case when c.created_at = now() then c.line end as first_line
-        from staged_contacts s join contacts c on c.campaign_id = $1 and c.phone = s.phone
-        where c.id <> s.id order by s.line
-        """,
-        campaign_id,
-    )
-    return [(row["line"], row["first_line"]) for row in rows]
 
 
 async def count_contacts(connection: Connection, org_id: UUID, campaign_id: UUID) -> Sequence[Row]:

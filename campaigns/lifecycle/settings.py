@@ -7,11 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.errors import InvalidInput
 from campaigns.gates.policy import SuppressionRule
-from campaigns.gates.policy import SuppressionRule
 from campaigns.rules.breaker import Breaker
-from campaigns.rules.calling.caps import CapsRule
-from campaigns.rules.calling.consent import ConsentRule
-from campaigns.rules.calling.schedule import CallingRule
 from campaigns.rules.calling.caps import CapsRule
 from campaigns.rules.calling.consent import ConsentRule
 from campaigns.rules.calling.schedule import CallingRule
@@ -21,10 +17,6 @@ from campaigns.rules.pacing import Pace
 from campaigns.rules.retries import RetryRule
 
 MODELS: Mapping[str, type[BaseModel]] = {
-    "calling": CallingRule,
-    "caps": CapsRule,
-    "consent": ConsentRule,
-    "suppression": SuppressionRule,
     "retry": RetryRule,
     "calling": CallingRule,
     "caps": CapsRule,

@@ -2,9 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Header, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
@@ -22,6 +22,7 @@ from telephony import reading_store
 from telephony.lines.numbers import parse_number
 
 Model = TypeVar("Model", bound=BaseModel)
+IdempotencyKey = Annotated[str, Header(max_length=255, description="The same key again makes nothing new.")]
 TIMES = ("starts_at", "deadline_at")
 
 

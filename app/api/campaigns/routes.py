@@ -3,10 +3,10 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Request, status
+from fastapi import APIRouter, Request, status
 from starlette.datastructures import UploadFile
 
-from app.api.campaigns.reading import read_edit, read_form, read_json, read_once, read_plan
+from app.api.campaigns.reading import IdempotencyKey, read_edit, read_form, read_json, read_once, read_plan
 from app.api.campaigns.shapes import UPLOAD, CampaignOut, NewCampaignEdit, render_campaign
 from app.api.dependencies import Parts, State, require
 from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
@@ -22,7 +22,6 @@ router = APIRouter(prefix="/api/v1/campaigns", tags=["Campaigns"], responses=pro
 
 Reading = Annotated[Principal, require(Scope.CAMPAIGNS_READ)]
 Writing = Annotated[Principal, require(Scope.CAMPAIGNS_WRITE)]
-IdempotencyKey = Annotated[str, Header(max_length=255, description="The same key again makes nothing new.")]
 
 
 @router.get("", summary="Campaigns, newest first")

@@ -114,9 +114,9 @@ class NewCampaignSettings(BaseModel):
     """How a campaign dials; what is left out has its default, or keeps its value when a campaign is changed.
 
     `retry`: by outcome, see the example. `calling`, `caps`, `consent`, `suppression`, `pace`, `canary`, `breaker`,
-    `outcomes`: an object each, {} for the defaults. `starts_at` in the future: a started campaign waits until then. `deadline_at`: nobody is called after it.
-    `region`: ISO 3166, the country of numbers written without one. `ends_when_done`: false for a campaign that runs
-    on while contacts are added.
+    `outcomes`: an object each, {} for the defaults. `starts_at` in the future: a started campaign waits until then.
+    `deadline_at`: nobody is called after it. `region`: ISO 3166, the country of numbers written without one.
+    `ends_when_done`: false for a campaign that runs on while contacts are added.
     """
 
     model_config = ConfigDict(
