@@ -13,7 +13,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.ids import CampaignId
-from campaigns.rules.pace.predictive import Floor, Predictive, count_to_predict
+from campaigns.rules.pace.predictive import Floor, Predictive, count_progressive, count_to_predict
 from campaigns.rules.pace.ramp import Ramp, share_of_pace
 from campaigns.rules.pace.shares import Claimant, share_out
 
@@ -162,7 +162,7 @@ def count_for_people(room: Room) -> int:
         return 0
     if room.mode is Mode.PREDICTIVE:
         return count_to_predict(room.floor, room.pace.predictive)
-    return room.floor.idle - room.floor.on_their_way
+    return count_progressive(room.floor)
 
 
 def count_free_on_lane(lane: Lane) -> int:

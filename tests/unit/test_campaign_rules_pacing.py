@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ids import CampaignId, new_id
-from campaigns.rules.pace.predictive import Dial, Floor
+from campaigns.rules.pace.predictive import Floor
 from campaigns.rules.pace.ramp import Ramp, share_of_pace
 from campaigns.rules.pacing import (
     Lane,
@@ -158,8 +158,7 @@ def test_a_campaign_in_its_ramp_claims_its_part_and_at_least_one() -> None:
 
 
 def test_progressive_dials_one_number_for_each_idle_person() -> None:
-    ringing = [Dial(age_seconds=3.0), Dial(age_seconds=9.0, answered=True), Dial(age_seconds=31.0, over=True)]
-    floor = Floor(idle=5, waiting=1, dials=ringing)
+    floor = Floor(idle=5, waiting=1, ringing=1)
     assert count_wanted(room(mode=Mode.PROGRESSIVE, floor=floor), now=NOON) == 3
 
 
