@@ -22,6 +22,12 @@ REFUSED_KINDS: dict[int, str] = {
     PhoneNumberType.PAGER: "a pager",
     PhoneNumberType.VOICEMAIL: "a voicemail access number",
 }
+REFUSED_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\+1[2-9][0-9]{2}976[0-9]{4}"), "in a pay-per-call exchange (976)"),
+    (re.compile(r"\+1[2-9][0-9]{2}5551212"), "directory assistance, which is charged"),
+)
+"""What costs extra inside ranges that the numbering plans call ordinary."""
+
 _CANONICAL = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
@@ -76,6 +82,7 @@ class DialingRules:
                 f"Calls to {country} are not allowed; add it to the organization's allowed_countries.", country=country
             )
         kind = REFUSED_KINDS.get(destination.kind)
+        kind = kind or next((what for pattern, what in REFUSED_PATTERNS if pattern.fullmatch(to)), None)
         if kind:
             raise TollGateRefused(f"The destination is {kind}.", country=country)
         if to.startswith(self.refused_prefixes):

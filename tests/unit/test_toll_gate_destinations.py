@@ -32,6 +32,8 @@ def test_ordinary_numbers_of_allowed_countries_pass(to: str) -> None:
         ("+448431234567", "premium"),
         ("+447012345678", "personal"),
         ("+15005550100", "personal"),
+        ("+12029765010", "pay-per-call"),
+        ("+12025551212", "directory assistance"),
         ("+870773111632", "satellites"),
         ("+881612345678", "satellites"),
         ("+88216123456", "satellites"),
