@@ -1,16 +1,23 @@
-"""What came of a campaign: a CSV row for every attempt, in the order they were made."""
+"""What came of a campaign, row by row: attempts in the order they were made, or contacts, as CSV or JSON.
 
-import csv
-import io
+Rows are read a page at a time by an indexed key, so a report of ten million rows takes as little memory as one of ten.
+"""
+
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
-from app.db import Database, Row
+from app.db import Connection, Database, Row
 from app.ids import CampaignId, OrgId
-from campaigns import store
+from campaigns.outcomes import report_store as store
+from campaigns.outcomes.progress import NoSuchCampaign
+from campaigns.outcomes.tables import neutralize_formula, to_csv, write_instant
+from campaigns.rules.dispositions import OutcomeCodes
+
+__all__ = ["COLUMNS", "Format", "Rows", "neutralize_formula", "stream_report", "stream_results"]
 
 COLUMNS = (
     "line",
@@ -26,70 +33,209 @@ COLUMNS = (
     "duration_seconds",
     "call_id",
     "detail",
+    "code",
+    "dialed_number",
+    "ring_seconds",
+    "at_fault",
+    "cost_minor",
+    "currency",
+    "contact_id",
+    "attempt_id",
 )
+"""Of an attempt; the conversation's details follow, `details.NAME` each. `cost_minor`: cents or the like."""
+
+CONTACT_COLUMNS = (
+    "line",
+    "phone",
+    "name",
+    "status",
+    "disposition",
+    "code",
+    "attempts",
+    "last_dialed_at",
+    "last_dialed_number",
+    "duration_seconds",
+    "due_at",
+    "callback_at",
+    "finished_at",
+    "time_zone",
+    "consent_at",
+    "consent_expires_at",
+    "consent_source",
+    "blocked_by",
+    "blocked_reason",
+    "contact_id",
+)
+"""Of a contact; `variables.NAME` of the list and `details.NAME` of its last conversation follow."""
+
 PAGE_ROWS = 1_000
 
 
-async def stream_results(
+class Rows(StrEnum):
+    """What a row of a report is."""
+
+    ATTEMPTS = "attempts"
+    CONTACTS = "contacts"
+
+
+class Format(StrEnum):
+    CSV = "csv"
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """How rows of one kind are read and written."""
+
+    columns: Sequence[str]
+    groups: Mapping[str, Sequence[str]]
+    """Names of the columns that come from an object of the record: "details", "variables"."""
+    read: Callable[[Row, OutcomeCodes], dict[str, Any]]
+    codes: OutcomeCodes
+
+
+def stream_results(
     db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
 ) -> AsyncIterator[str]:
-    """The results as CSV text, a page of rows at a time: the header, then a row for each attempt that went as far as
-    the intent to dial. `detail`: why it was not dialed, or what the conversation noted, as JSON."""
-    yield _to_csv([COLUMNS])
-    after: tuple[datetime, UUID] | None = None
+    """A CSV row for every attempt."""
+    return stream_report(db, org_id, campaign_id, claims=claims)
+
+
+async def stream_report(
+    db: Database,
+    org_id: OrgId,
+    campaign_id: CampaignId,
+    rows: Rows = Rows.ATTEMPTS,
+    form: Format = Format.CSV,
+    *,
+    claims: Mapping[str, Any] | None = None,
+) -> AsyncIterator[str]:
+    """The report as text, in pieces: CSV with a header, or one JSON array with a line a row. Attempts are those that
+    went as far as the intent to dial. Raises NoSuchCampaign before the first piece."""
+    async with db.system() if claims is None else db.request(claims) as connection:
+        shape = await _choose_shape(connection, org_id, campaign_id, rows)
+    yield to_csv([_header(shape)]) if form is Format.CSV else "[\n"
+    after: Any = None
+    first = True
     while True:
         async with db.system() if claims is None else db.request(claims) as connection:
-            rows = await store.select_results(connection, org_id, campaign_id, after=after, limit=PAGE_ROWS)
-        if rows:
-            yield _to_csv([result_row(row) for row in rows])
-            after = (rows[-1]["claimed_at"], rows[-1]["id"])
-        if len(rows) < PAGE_ROWS:
-            return
+            page = await _read_page(connection, org_id, campaign_id, rows, after)
+        if page:
+            records = [shape.read(row, shape.codes) for row in page]
+            yield _write(records, shape, form, first=first)
+            first = False
+            after = page[-1]["phone"] if rows is Rows.CONTACTS else (page[-1]["claimed_at"], page[-1]["id"])
+        if len(page) < PAGE_ROWS:
+            break
+    if form is Format.JSON:
+        yield "\n]\n"
 
 
-def result_row(row: Row) -> list[str]:
-    """One attempt, in the order of COLUMNS. An attempt still open has no disposition and no end."""
-    answered_at, ended_at = row["answered_at"], row["ended_at"]
-    duration = f"{(ended_at - answered_at).total_seconds():.1f}" if answered_at and ended_at else ""
-    noted: dict[str, Any] = (row["hint"] or {}).get("details") or {}
-    detail = row["detail"] or (json.dumps(noted, ensure_ascii=False, sort_keys=True) if noted else "")
-    cells = (
-        row["line"],
-        row["phone"],
-        row["name"],
-        row["ordinal"],
-        row["disposition"],
-        row["end_result"],
-        row["end_reason"],
-        row["dialed_at"],
-        answered_at,
-        ended_at,
-        duration,
-        row["call_id"],
-        detail,
-    )
-    return [_to_text(cell) for cell in cells]
+async def _choose_shape(connection: Connection, org_id: OrgId, campaign_id: CampaignId, rows: Rows) -> _Shape:
+    settings = await store.select_report_settings(connection, org_id, campaign_id)
+    if settings is None:
+        raise NoSuchCampaign("There is no such campaign.")
+    codes = OutcomeCodes.read(settings["outcomes"])
+    details = codes.columns or await store.select_detail_names(connection, org_id, campaign_id)
+    if rows is Rows.ATTEMPTS:
+        return _Shape(COLUMNS, {"details": details}, attempt_record, codes)
+    variables = await store.select_variable_names(connection, org_id, campaign_id)
+    return _Shape(CONTACT_COLUMNS, {"variables": variables, "details": details}, contact_record, codes)
 
 
-def _to_text(cell: object) -> str:
-    if cell is None:
-        return ""
-    if isinstance(cell, datetime):
-        return cell.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return neutralize_formula(str(cell))
+async def _read_page(
+    connection: Connection, org_id: OrgId, campaign_id: CampaignId, rows: Rows, after: Any
+) -> Sequence[Row]:
+    select = store.select_attempts_page if rows is Rows.ATTEMPTS else store.select_contacts_page
+    return await select(connection, org_id, campaign_id, after=after, limit=PAGE_ROWS)
 
 
-def neutralize_formula(cell: str) -> str:
-    """A cell that a spreadsheet would run (OWASP: CSV injection) gets an apostrophe in front, which spreadsheets show
-    as text. A phone number in E.164 keeps its +: nothing but digits follows, and it must stay readable by programs."""
-    if cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not (
-        cell[0] == "+" and cell[1:].isascii() and cell[1:].isdigit()
-    ):
-        return "'" + cell
-    return cell
+def attempt_record(row: Row, codes: OutcomeCodes) -> dict[str, Any]:
+    """One attempt as JSON values, by the names of COLUMNS, and `details` as an object. An attempt still open has no
+    disposition and no end. `detail`: why it was not dialed, or what the conversation noted, as JSON text."""
+    hint: Mapping[str, Any] = row["hint"] or {}
+    details = _details(hint)
+    cost = row["cost_thousandths"]
+    return {
+        "line": row["line"],
+        "phone": row["phone"],
+        "name": row["name"],
+        "attempt": row["ordinal"],
+        "disposition": row["disposition"],
+        "end_result": row["end_result"],
+        "end_reason": row["end_reason"],
+        "dialed_at": write_instant(row["dialed_at"]),
+        "answered_at": write_instant(row["answered_at"]),
+        "ended_at": write_instant(row["ended_at"]),
+        "duration_seconds": _seconds(row["answered_at"], row["ended_at"]),
+        "call_id": str(row["call_id"]) if row["call_id"] else None,
+        "detail": row["detail"] or (json.dumps(details, ensure_ascii=False, sort_keys=True) if details else None),
+        "code": codes.code_of(row["disposition"], hint),
+        "dialed_number": row["dialed_number"] or row["phone"],
+        "ring_seconds": _seconds(row["ringing_at"], row["answered_at"] or row["ended_at"]),
+        "at_fault": row["end_at_fault"],
+        "cost_minor": None if cost is None else cost / 1000,
+        "currency": row["currency"],
+        "contact_id": str(row["contact_id"]),
+        "attempt_id": str(row["id"]),
+        "details": details,
+    }
 
 
-def _to_csv(rows: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
+def contact_record(row: Row, codes: OutcomeCodes) -> dict[str, Any]:
+    """One contact as JSON values, by the names of CONTACT_COLUMNS; `variables` and `details` as objects, `phones` in
+    the order they are tried."""
+    hint: Mapping[str, Any] = row["hint"] or {}
+    return {
+        "line": row["line"],
+        "phone": row["phone"],
+        "phones": list(row["phones"]) or [row["phone"]],
+        "name": row["name"],
+        "status": row["status"],
+        "disposition": row["disposition"],
+        "code": codes.code_of(row["disposition"], hint),
+        "attempts": row["attempts_made"],
+        "last_dialed_at": write_instant(row["dialed_at"]),
+        "last_dialed_number": row["dialed_number"],
+        "duration_seconds": _seconds(row["answered_at"], row["ended_at"]),
+        "due_at": write_instant(row["due_at"]) if row["status"] == "waiting" else None,
+        "callback_at": write_instant(row["callback_at"]),
+        "finished_at": write_instant(row["finished_at"]),
+        "time_zone": row["time_zone"],
+        "consent_at": write_instant(row["consent_at"]),
+        "consent_expires_at": write_instant(row["consent_expires_at"]),
+        "consent_source": row["consent_source"],
+        "blocked_by": row["blocked_by"],
+        "blocked_reason": row["blocked_reason"],
+        "contact_id": str(row["id"]),
+        "variables": row["variables"],
+        "details": _details(hint),
+    }
+
+
+def _details(hint: Mapping[str, Any]) -> dict[str, Any]:
+    details = hint.get("details")
+    return dict(details) if isinstance(details, Mapping) else {}
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> float | None:
+    return round((end - start).total_seconds(), 1) if start and end else None
+
+
+def _header(shape: _Shape) -> list[str]:
+    named = [f"{group}.{name}" for group, names in shape.groups.items() for name in names]
+    return [*shape.columns, *(neutralize_formula(name) for name in named)]
+
+
+def _write(records: list[dict[str, Any]], shape: _Shape, form: Format, *, first: bool) -> str:
+    if form is Format.JSON:
+        lines = ",\n".join(json.dumps(record, ensure_ascii=False) for record in records)
+        return lines if first else f",\n{lines}"
+    return to_csv([_cells(record, shape) for record in records])
+
+
+def _cells(record: dict[str, Any], shape: _Shape) -> list[Any]:
+    cells = [record[column] for column in shape.columns]
+    for group, names in shape.groups.items():
+        cells += [record[group].get(name) for name in names]
+    return cells

@@ -1,0 +1,101 @@
+"""The SQL of reports: rows in pages, by keys that are indexed. Every function takes the caller's transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from app.db import Connection, Row
+
+LOOKED_AT_FOR_NAMES = 10_000
+MOST_NAMES = 200
+
+
+async def select_report_settings(connection: Connection, org_id: UUID, campaign_id: UUID) -> Row | None:
+    """→ name, outcomes; None where there is no such campaign."""
+    return await connection.fetchrow(
+        "select name, outcomes from campaigns where org_id = $1 and id = $2", org_id, campaign_id
+    )
+
+
+async def select_detail_names(connection: Connection, org_id: UUID, campaign_id: UUID) -> list[str]:
+    """What the newest conversations of the campaign noted, by name."""
+    rows = await connection.fetch(
+        """
+        select distinct name from (
+          select k.hint -> 'details' as details from attempts a join calls k on k.id = a.call_id
+          where a.org_id = $1 and a.campaign_id = $2 order by a.claimed_at desc, a.id desc limit $3
+        ) noted cross join lateral jsonb_object_keys(details) as name
+        where jsonb_typeof(details) = 'object' order by name limit $4
+        """,
+        org_id,
+        campaign_id,
+        LOOKED_AT_FOR_NAMES,
+        MOST_NAMES,
+    )
+    return [row["name"] for row in rows]
+
+
+async def select_variable_names(connection: Connection, org_id: UUID, campaign_id: UUID) -> list[str]:
+    """The columns of the list, as its first contacts have them."""
+    rows = await connection.fetch(
+        """
+        select distinct name from (
+          select variables from contacts where org_id = $1 and campaign_id = $2 order by phone limit $3
+        ) listed cross join lateral jsonb_object_keys(variables) as name order by name limit $4
+        """,
+        org_id,
+        campaign_id,
+        LOOKED_AT_FOR_NAMES,
+        MOST_NAMES,
+    )
+    return [row["name"] for row in rows]
+
+
+async def select_attempts_page(
+    connection: Connection, org_id: UUID, campaign_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[Row]:
+    """A page of the attempts that went as far as the intent to dial, oldest first, with contact, call and cost."""
+    return await connection.fetch(
+        """
+        select a.id, a.claimed_at, a.contact_id, c.line, c.phone, c.name, a.phone as dialed_number, a.ordinal, a.status,
+               a.disposition, a.detail, a.dialed_at, a.call_id, k.end_result, k.end_reason, k.end_at_fault,
+               k.ringing_at, k.answered_at, k.ended_at, k.hint, m.charged as cost_thousandths, m.currency
+        from attempts a
+        join contacts c on c.id = a.contact_id
+        left join calls k on k.id = a.call_id
+        left join dial_charges m on m.call_id = a.call_id
+        where a.org_id = $1 and a.campaign_id = $2 and a.dialed_at is not null
+          and ($3::timestamptz is null or (a.claimed_at, a.id) > ($3, $4::uuid))
+        order by a.claimed_at, a.id limit $5
+        """,
+        org_id,
+        campaign_id,
+        after[0] if after else None,
+        after[1] if after else None,
+        limit,
+    )
+
+
+async def select_contacts_page(
+    connection: Connection, org_id: UUID, campaign_id: UUID, *, after: str | None, limit: int
+) -> Sequence[Row]:
+    """A page of the contacts in the order of their numbers, each with what its last dial came to."""
+    return await connection.fetch(
+        """
+        select c.id, c.line, c.phone, c.phones, c.name, c.variables, c.status, c.disposition, c.attempts_made, c.due_at,
+               c.finished_at, c.time_zone, c.consent_at, c.consent_expires_at, c.consent_source, c.blocked_by,
+               c.blocked_reason, c.callback_at, l.dialed_at, l.dialed_number, l.answered_at, l.ended_at, l.hint
+        from contacts c
+        left join lateral (
+          select a.dialed_at, a.phone as dialed_number, k.answered_at, k.ended_at, k.hint
+          from attempts a left join calls k on k.id = a.call_id
+          where a.contact_id = c.id and a.dialed_at is not null order by a.claimed_at desc, a.id desc limit 1
+        ) l on true
+        where c.org_id = $1 and c.campaign_id = $2 and ($3::text is null or c.phone > $3)
+        order by c.phone limit $4
+        """,
+        org_id,
+        campaign_id,
+        after,
+        limit,
+    )
