@@ -54,7 +54,7 @@ class Times:
 @dataclass(frozen=True)
 class Terms:
     """What all dials of a campaign have in common at the moment of a claim. `lanes`: the keys of those that each dial
-    goes through, sorted."""
+    goes through, sorted. `asks_for_vetoes`: somebody outside is asked before each dial."""
 
     org_id: OrgId
     campaign_id: CampaignId
@@ -63,6 +63,7 @@ class Terms:
     ring_timeout_seconds: int
     calls_per_second: float
     lanes: tuple[str, ...] = ()
+    asks_for_vetoes: bool = False
 
 
 @dataclass(frozen=True)

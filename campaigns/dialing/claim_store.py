@@ -1,6 +1,7 @@
 """The SQL of claiming. Every function takes the caller's transaction."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from app.db import Connection, Row
@@ -40,12 +41,17 @@ async def select_rooms(connection: Connection, org_id: UUID) -> Sequence[Row]:
         """
         select c.id, c.org_id, c.mode, c.priority, c.share::float8 as share, c.started_at, c.pace, c.max_concurrent,
                c.calls_per_second::float8 as calls_per_second, c.from_number_id, c.ring_timeout_seconds,
-               n.carrier, n.trunk_id, v.id as team_version_id,
+               n.carrier, n.trunk_id, v.id as team_version_id, c.suppression ->> 'url' is not null as asks_for_vetoes,
                c.status = 'running' and v.id is not null and coalesce(c.starts_at <= now(), true)
                  and coalesce(c.deadline_at > now(), true) as dialable,
                case when c.next_dial_at <= clock_timestamp() then 0
                     else extract(epoch from c.next_dial_at - clock_timestamp()) end::float8 as next_slot_in_seconds,
-               o.open_attempts, o.waiting_for_slot, d.due
+               o.open_attempts, o.waiting_for_slot,
+               -- a canary that is not judged yet dials no more than its first contacts
+               case when c.canary_status = 'dialing' then least(d.due, greatest(0, (c.canary ->> 'contacts')::int
+                 - (select count(*) from attempts a where a.campaign_id = c.id and a.claimed_at >= c.resumed_at
+                    and a.status <> 'released')))
+                 else d.due end as due
         from campaigns c
         join numbers n on n.id = c.from_number_id
         left join team_versions v on v.team_id = c.team_id and v.status = 'published'
@@ -84,34 +90,68 @@ async def select_org_settings(connection: Connection, org_id: UUID) -> dict[str,
     return await connection.fetchval("select settings from organizations where id = $1", org_id) or {}
 
 
-async def claim_contacts(
-    connection: Connection, campaign_id: UUID, *, limit: int, dialer: str, lease_seconds: float
-) -> Sequence[Row]:
-    """Due contacts, longest due first, become in-flight with a claimed attempt of ours each."""
+async def count_served(connection: Connection, campaign_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Dials of the last minute, of those campaigns that had any."""
+    rows = await connection.fetch(
+        """
+        select campaign_id, count(*) as n from attempts
+        where campaign_id = any($1::uuid[]) and dialed_at > now() - interval '1 minute' group by campaign_id
+        """,
+        list(campaign_ids),
+    )
+    return {row["campaign_id"]: row["n"] for row in rows}
+
+
+async def select_due(connection: Connection, campaign_id: UUID, *, limit: int, but: Sequence[UUID]) -> Sequence[Row]:
+    """Due contacts, longest due first, held; `dialed`: the number that is next. Without those that `but` names."""
     return await connection.fetch(
         """
-        with due as (
-          select id from contacts where campaign_id = $1 and status = 'waiting' and due_at <= now()
-          order by due_at, id limit $2 for update skip locked
-        ), taken as (
-          update contacts c set status = 'in-flight' from due where c.id = due.id returning c.*
-        ), numbered as (
-          select *, row_number() over (order by due_at, id) as n, coalesce(phones[phone_index + 1], phone) as dialed
-          from taken
+        select id, coalesce(phones[phone_index + 1], phone) as dialed, time_zone from contacts
+        where campaign_id = $1 and status = 'waiting' and due_at <= now() and id <> all($3::uuid[])
+        order by due_at, id limit $2 for update skip locked
+        """,
+        campaign_id,
+        limit,
+        list(but),
+    )
+
+
+async def postpone_contacts(connection: Connection, contact_ids: Sequence[UUID], due_at: Sequence[datetime]) -> None:
+    """Not before then; of contacts that are held."""
+    await connection.execute(
+        """
+        update contacts c set due_at = n.due_at from unnest($1::uuid[], $2::timestamptz[]) n (id, due_at)
+        where c.id = n.id and c.status = 'waiting'
+        """,
+        list(contact_ids),
+        list(due_at),
+    )
+
+
+async def claim_contacts(
+    connection: Connection, contact_ids: Sequence[UUID], *, dialer: str, lease_seconds: float
+) -> Sequence[Row]:
+    """Contacts that are held become in-flight with a claimed attempt of ours each; in their order."""
+    return await connection.fetch(
+        """
+        with taken as (
+          update contacts c set status = 'in-flight' from unnest($1::uuid[], $2::uuid[]) with ordinality
+            u (contact_id, attempt_id, n)
+          where c.id = u.contact_id and c.status = 'waiting'
+          returning c.*, u.attempt_id, u.n, coalesce(c.phones[c.phone_index + 1], c.phone) as dialed
         ), opened as (
           insert into attempts (id, org_id, campaign_id, contact_id, ordinal, status, dialer, fence, lease_until, phone)
-          select u.id, t.org_id, t.campaign_id, t.id, t.attempts_made + 1, 'claimed', $3, nextval('attempt_fences'),
-                 clock_timestamp() + make_interval(secs => $4), t.dialed
-          from numbered t join unnest($5::uuid[]) with ordinality u (id, n) on u.n = t.n
+          select t.attempt_id, t.org_id, t.campaign_id, t.id, t.attempts_made + 1, 'claimed', $3,
+                 nextval('attempt_fences'), clock_timestamp() + make_interval(secs => $4), t.dialed
+          from taken t
           returning id, fence, contact_id, ordinal
         )
         select o.id, o.fence, o.contact_id, o.ordinal, t.dialed, t.name, t.variables, t.memory, t.time_zone,
                t.consent_at, t.consent_expires_at
-        from opened o join numbered t on t.id = o.contact_id order by t.n
+        from opened o join taken t on t.attempt_id = o.id order by t.n
         """,
-        campaign_id,
-        limit,
+        list(contact_ids),
+        [new_id() for _ in contact_ids],
         dialer,
         lease_seconds,
-        [new_id() for _ in range(limit)],
     )

@@ -1,16 +1,24 @@
 """Claiming: which contacts this dialer takes on now, for all running campaigns of an organization at once."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from app.clock import utc_now
 from app.db import Connection, Database, Row
-from app.ids import OrgId
+from app.ids import CampaignId, OrgId
 from campaigns.dialing import attempt_store, claim_store
 from campaigns.dialing.attempts import Claim, Terms, Times
 from campaigns.dialing.lanes import store as lane_store
+from campaigns.gates.calling import judge_hours
+from campaigns.gates.policy import load_policy
 from campaigns.rules.pacing import Lane, Mode, OrgLimits, Pace, Room, plan_claims
+
+LOOK_AT_ONCE = 500
+LOOKS = 10
+"""How many contacts at most are looked at in a round for one that is open at this hour."""
 
 
 async def claim_due(db: Database, org_id: OrgId, *, dialer: str, times: Times) -> list[list[Claim]]:
@@ -28,12 +36,34 @@ async def claim_due(db: Database, org_id: OrgId, *, dialer: str, times: Times) -
         batches: list[list[Claim]] = []
         for row in rows:
             if limit := plan.get(row["id"], 0):
+                contacts = await find_open(connection, row["id"], limit=limit)
                 claimed = await claim_store.claim_contacts(
-                    connection, row["id"], limit=limit, dialer=dialer, lease_seconds=times.lease
+                    connection, contacts, dialer=dialer, lease_seconds=times.lease
                 )
                 terms = _read_terms(row)
                 batches.append([_read_claim(one, terms, deadline) for one in claimed])
     return [batch for batch in batches if batch]
+
+
+async def find_open(connection: Connection, campaign_id: CampaignId, *, limit: int) -> list[UUID]:
+    """Up to `limit` due contacts, held, who may be called at this hour. Closed ones that are met on the way are due
+    again when it opens there: they must not stand in front of those that are open."""
+    policy = await load_policy(connection, campaign_id)
+    found: list[UUID] = []
+    for look in (limit, *[LOOK_AT_ONCE] * LOOKS):
+        rows = await claim_store.select_due(connection, campaign_id, limit=look, but=found)
+        now, closed = utc_now(), dict[UUID, datetime]()
+        for row in rows:
+            ruling = judge_hours(policy.schedule, row["dialed"], row["time_zone"], now)
+            if ruling.next_at is None:
+                found.append(row["id"])  # open; or never: then the gates say so, with the reason
+            else:
+                closed[row["id"]] = ruling.next_at
+        if closed:
+            await claim_store.postpone_contacts(connection, list(closed), list(closed.values()))
+        if len(found) >= limit or len(rows) < look:
+            break
+    return found[:limit]
 
 
 async def _plan(connection: Connection, org_id: OrgId, rows: Sequence[Row]) -> dict[Any, int]:
@@ -41,7 +71,9 @@ async def _plan(connection: Connection, org_id: OrgId, rows: Sequence[Row]) -> d
     lane_rows = await lane_store.select_lanes(connection, org_id)
     others = await claim_store.select_other_calls(connection, org_id)
     settings = await claim_store.select_org_settings(connection, org_id)
-    rooms = [_read_room(row) for row in rows if row["dialable"]]
+    dialable = [row for row in rows if row["dialable"]]
+    served = await claim_store.count_served(connection, [row["id"] for row in dialable]) if len(dialable) > 1 else None
+    rooms = [_read_room(row, served) for row in dialable]
     lanes = [_read_lane(lane, rows, others) for lane in lane_rows]
     return dict(plan_claims(rooms, lanes, _read_limits(settings, rows, others), now=utc_now()))
 
@@ -61,10 +93,11 @@ def _read_terms(row: Row) -> Terms:
         ring_timeout_seconds=row["ring_timeout_seconds"],
         calls_per_second=row["calls_per_second"],
         lanes=lane_keys(row["from_number_id"], row["carrier"], row["trunk_id"]),
+        asks_for_vetoes=row["asks_for_vetoes"],
     )
 
 
-def _read_room(row: Row) -> Room:
+def _read_room(row: Row, served: Mapping[UUID, int] | None) -> Room:
     return Room(
         campaign_id=row["id"],
         max_concurrent=row["max_concurrent"],
@@ -77,6 +110,7 @@ def _read_room(row: Row) -> Room:
         mode=Mode(row["mode"]),
         priority=row["priority"],
         share=row["share"],
+        served=None if served is None else float(served.get(row["id"], 0)),
         running_since=row["started_at"],
         pace=Pace.model_validate(row["pace"]),
     )

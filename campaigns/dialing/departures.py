@@ -13,6 +13,7 @@ from app.logs import get_logger
 from campaigns.dialing import attempt_store
 from campaigns.dialing.attempts import Claim, Departure, Point
 from campaigns.dialing.dialer_state import Dialer
+from campaigns.dialing.gatekeeping import ask_vetoes
 from campaigns.dialing.intents import NOT_RUNNING, commit_intents, give_back
 from campaigns.dialing.lanes.taking import take_slots
 from campaigns.dialing.recording import NotSent, Outcome, Placed, Refused, Unclear
@@ -40,7 +41,8 @@ async def take_out(dialer: Dialer, claims: list[Claim]) -> None:
                 return
             for _ in waiting:
                 dialer.failpoint(Point.BEFORE_INTENT)
-            intents = await commit_intents(dialer.db, waiting, lead_seconds=dialer.lead)
+            vetoes = await ask_vetoes(dialer.db, dialer.vetoes, waiting)
+            intents = await commit_intents(dialer.db, waiting, lead_seconds=dialer.lead, vetoes=vetoes)
             going = {one.claim.attempt_id for one in intents.departures}
             later = {claim.attempt_id for claim in intents.later}
             dialer.let_go(claim for claim in waiting if claim.attempt_id not in going | later)

@@ -6,6 +6,7 @@ finishes (`recover_expired`, `reconcile`); no number is dialed twice for one att
 
 import asyncio
 import os
+import random
 import secrets
 import signal
 import socket
@@ -13,6 +14,7 @@ from contextlib import AsyncExitStack
 
 from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger
+from app.outward import Outward
 from app.settings import Settings
 from campaigns import store
 from campaigns.dialing import claim_store
@@ -24,6 +26,9 @@ from campaigns.dialing.recovery import store as recovery_store
 from campaigns.dialing.recovery.presence import beat, keep_beating, withdraw
 from campaigns.dialing.recovery.reconcile import reconcile, recover_expired
 from campaigns.dialing.settling import settle_ended
+from campaigns.gates.suppression import SuppressionClient
+from campaigns.outcomes.progress import keep_counts
+from campaigns.outcomes.webhooks.delivering import Deliverer, deliver_webhooks
 from telephony.outbound import build_lines
 
 log = get_logger(__name__)
@@ -46,9 +51,15 @@ async def run_dialer(settings: Settings) -> None:
         stack.push_async_callback(db.close)
         lines = await build_lines(settings, db)
         stack.push_async_callback(lines.close)
-        dialer = Dialer(name=name_dialer(), lines=lines, times=times)
+        outward = Outward(allow_loopback=settings.webhooks_to_loopback)
+        stack.push_async_callback(outward.close)
+        vetoes = SuppressionClient(outward, settings.secret_key)
+        dialer = Dialer(name=name_dialer(), lines=lines, times=times, vetoes=vetoes)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, dialer.stopping.set)
+        dialer.tasks.keep(keep_counts(db, dialer.stopping), name="counts")
+        deliverer = Deliverer(db, outward, settings.secret_key, random.random)
+        dialer.tasks.keep(deliver_webhooks(deliverer, dialer.stopping), name="webhooks")
         log.info("the dialer runs", dialer=dialer.name)
         await dial(dialer)
 

@@ -10,6 +10,7 @@ from app.tasks import Tasks
 from campaigns.dialing.attempts import Claim, Failpoint, Times, no_failpoint
 from campaigns.dialing.recording import Recorder
 from campaigns.dialing.recovery.presence import DatabaseClock
+from campaigns.gates.suppression import SuppressionClient
 from telephony.outbound import Lines
 
 SHORTEST_LEAD_SECONDS = 0.1
@@ -20,7 +21,8 @@ LONGEST_LEAD_SECONDS = 2.0
 class Dialer:
     """`name`: unique for each start. `stopping` is set once. A task that failed changed nothing that recovery does not
     give back. `in_hand`: the attempts that some task here works on; what the rows call ours beside them is nobody's.
-    `lead`: seconds between taking a slot and the slot, longer while the machine or the database is slow."""
+    `lead`: seconds between taking a slot and the slot, longer while the machine or the database is slow. `vetoes`: asks
+    whoever a campaign wants asked before each dial; without it such a campaign dials nobody."""
 
     name: str
     lines: Lines
@@ -31,6 +33,7 @@ class Dialer:
     clock: DatabaseClock = field(default_factory=DatabaseClock)
     in_hand: set[UUID] = field(default_factory=set[UUID])
     lead: float = SHORTEST_LEAD_SECONDS
+    vetoes: SuppressionClient | None = None
     recorder: Recorder = field(init=False)
 
     def __post_init__(self) -> None:

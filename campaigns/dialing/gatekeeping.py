@@ -5,15 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.db import Connection
+from app.clock import utc_now
+from app.db import Connection, Database
+from app.ids import E164, ContactId
 from campaigns.dialing.attempts import Claim
-from campaigns.do_not_call import store as do_not_call_store
+from campaigns.gates.gates import Candidate, Verdict, check_gates, first_refusal, to_evidence
+from campaigns.gates.gates import Gate as GateName
+from campaigns.gates.policy import load_policy
+from campaigns.gates.suppression import SuppressionClient
 from telephony.outbound import DialRequest
 from telephony.toll_gate.destinations import TollGateRefused
 from telephony.toll_gate.gate import Gate
 
-TOLL_GATE = "toll-gate"
-DO_NOT_CALL = "do-not-call"
+Vetoes = Mapping[ContactId, Verdict]
+"""What somebody outside said of each contact, asked before the intent's transaction."""
+
+OF_THE_CAMPAIGN = frozenset({GateName.CAMPAIGN, GateName.WINDOW})
+"""What these say is nothing about the contact: it keeps its place."""
 
 
 @dataclass(frozen=True)
@@ -27,38 +35,63 @@ class Admission:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A claim that `gate` refuses: until `due_at`, or for good where that is None. `listed`: because the number is on
-    a do-not-call list."""
+    """A claim that a gate refuses. `for_good`: the contact is blocked; else it is due again at `due_at`, or keeps its
+    place where that is None."""
 
     claim: Claim
-    gate: str
+    gate: GateName
     reason: str
     due_at: datetime | None = None
-    listed: bool = False
+    for_good: bool = False
+
+
+async def ask_vetoes(db: Database, client: SuppressionClient | None, claims: Sequence[Claim]) -> Vetoes:
+    """What whoever may veto these claims, of one campaign, says; empty where the campaign asks nobody."""
+    if client is None or not claims[0].terms.asks_for_vetoes:
+        return {}
+    async with db.system() as connection:
+        policy = await load_policy(connection, claims[0].terms.campaign_id)
+    return await client.ask(policy, [_candidate(claim) for claim in claims])
 
 
 async def ask_gates(
-    connection: Connection, gate: Gate, claims: Sequence[Claim]
+    connection: Connection, gate: Gate, claims: Sequence[Claim], vetoes: Vetoes
 ) -> tuple[list[Admission], list[Refusal]]:
     """Who of these, all of one campaign, may be dialed now, in their order. The toll gate's limits come later, when
     it is known who has a slot (`reserve`)."""
-    terms = claims[0].terms
-    listed = await do_not_call_store.select_listed(
-        connection, terms.org_id, terms.campaign_id, [claim.to for claim in claims]
+
+    def why_not(to: E164) -> str | None:
+        try:
+            gate.check(to)
+        except TollGateRefused as refused:
+            return refused.detail
+        return None
+
+    policy = await load_policy(connection, claims[0].terms.campaign_id)
+    verdicts = await check_gates(
+        connection,
+        policy,
+        [_candidate(claim) for claim in claims],
+        now=utc_now(),
+        suppression=vetoes,
+        toll_gate=why_not,
     )
     admissions: list[Admission] = []
     refusals: list[Refusal] = []
     for claim in claims:
-        if claim.to in listed:
-            refusals.append(Refusal(claim, DO_NOT_CALL, "The number is on the do-not-call list.", listed=True))
-            continue
-        try:
-            gate.check(claim.to)
-        except TollGateRefused as refused:
-            refusals.append(Refusal(claim, TOLL_GATE, refused.detail))
-            continue
-        admissions.append(Admission(claim, _dial_request(claim), [{"gate": DO_NOT_CALL, "passed": True}]))
+        found = verdicts[claim.contact_id]
+        refusal = first_refusal(found)
+        if refusal is None:
+            admissions.append(Admission(claim, _dial_request(claim), to_evidence(found)))
+        else:
+            refusals.append(_refuse(claim, refusal))
     return admissions, refusals
+
+
+def _refuse(claim: Claim, verdict: Verdict) -> Refusal:
+    if verdict.gate in OF_THE_CAMPAIGN:
+        return Refusal(claim, verdict.gate, verdict.reason)
+    return Refusal(claim, verdict.gate, verdict.reason, verdict.next_at, for_good=verdict.next_at is None)
 
 
 async def reserve(
@@ -71,11 +104,23 @@ async def reserve(
         call_ids=[one.request.call_id for one in admissions],
     )
     refusals = [
-        Refusal(one.claim, TOLL_GATE, limit.detail, due_at=limit.retry_at)
+        Refusal(one.claim, GateName.TOLL_GATE, limit.detail, due_at=limit.retry_at)
         for one, limit in zip(admissions, limits, strict=True)
         if limit is not None
     ]
     return [limit is None for limit in limits], refusals
+
+
+def _candidate(claim: Claim) -> Candidate:
+    return Candidate(
+        contact_id=claim.contact_id,
+        org_id=claim.terms.org_id,
+        campaign_id=claim.terms.campaign_id,
+        phone=claim.to,
+        time_zone=claim.time_zone,
+        consent_at=claim.consent_at,
+        consent_expires_at=claim.consent_expires_at,
+    )
 
 
 def _dial_request(claim: Claim) -> DialRequest:

@@ -12,7 +12,7 @@ from app.clock import utc_now
 from app.db import Connection, Database
 from campaigns.dialing import attempt_store, settling_store
 from campaigns.dialing.attempts import Claim, Departure
-from campaigns.dialing.gatekeeping import Admission, Refusal, ask_gates, reserve
+from campaigns.dialing.gatekeeping import Admission, GateName, Refusal, Vetoes, ask_gates, reserve
 from campaigns.dialing.lanes.taking import take_slots
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
 from campaigns.rules.dispositions import Disposition
@@ -33,7 +33,9 @@ class Intents:
     wait_seconds: float = 0.0
 
 
-async def commit_intents(db: Database, claims: Sequence[Claim], *, lead_seconds: float) -> Intents:
+async def commit_intents(
+    db: Database, claims: Sequence[Claim], *, lead_seconds: float, vetoes: Vetoes | None = None
+) -> Intents:
     """Intents for claims of one campaign, with slots from `lead_seconds` on. Gates come first, slots last: all dialers
     of a lane meet at its row, and hold it shortest."""
     terms = claims[0].terms
@@ -44,7 +46,7 @@ async def commit_intents(db: Database, claims: Sequence[Claim], *, lead_seconds:
         if not ours:
             return Intents()
         gate = await open_gate(connection, terms.org_id, terms.from_number_id)
-        admissions, refusals = await ask_gates(connection, gate, ours)
+        admissions, refusals = await ask_gates(connection, gate, ours, vetoes or {})
         await turn_away(connection, refusals)
         slots = await take_slots(connection, terms, len(admissions), lead_seconds=lead_seconds)
         if slots is None:
@@ -88,8 +90,8 @@ def event_of(claim: Claim, kind: CampaignEventKind, data: Mapping[str, Any]) -> 
 
 async def turn_away(connection: Connection, refusals: Sequence[Refusal]) -> None:
     """What a gate said no to, of claims that are held: for now, and the contact is due again then; or for good."""
-    now_or_never = [one for one in refusals if one.due_at is None]
-    later = [one for one in refusals if one.due_at is not None]
+    never = [one for one in refusals if one.for_good]
+    later = [one for one in refusals if not one.for_good]
     if later:
         for detail in {one.reason for one in later}:
             of_detail = [one.claim for one in later if one.reason == detail]
@@ -103,12 +105,12 @@ async def turn_away(connection: Connection, refusals: Sequence[Refusal]) -> None
         await attempt_store.set_contacts_waiting(
             connection, [one.claim.contact_id for one in later], due_at=[one.due_at for one in later]
         )
-    if now_or_never:
-        await _block(connection, now_or_never)
+    if never:
+        await _block(connection, never)
 
 
 async def _block(connection: Connection, refusals: Sequence[Refusal]) -> None:
-    words = [Disposition.DO_NOT_CALL if one.listed else Disposition.BLOCKED for one in refusals]
+    words = [Disposition.DO_NOT_CALL if one.gate is GateName.DO_NOT_CALL else Disposition.BLOCKED for one in refusals]
     await settling_store.set_settled(
         connection,
         ids=[one.claim.attempt_id for one in refusals],

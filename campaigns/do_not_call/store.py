@@ -51,17 +51,3 @@ async def delete_entry(connection: Connection, org_id: UUID, phone: str) -> Row 
     return await connection.fetchrow(
         "delete from do_not_call where org_id = $1 and phone = $2 and campaign_id is null returning *", org_id, phone
     )
-
-
-async def select_listed(connection: Connection, org_id: UUID, campaign_id: UUID, phones: Sequence[str]) -> set[str]:
-    """Which of these numbers are on the organization's list, or on the campaign's own."""
-    rows = await connection.fetch(
-        """
-        select phone from do_not_call
-        where org_id = $1 and phone = any($3::text[]) and (campaign_id is null or campaign_id = $2)
-        """,
-        org_id,
-        campaign_id,
-        list(phones),
-    )
-    return {row["phone"] for row in rows}
