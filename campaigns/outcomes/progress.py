@@ -164,6 +164,9 @@ async def keep_counts(db: Database, stopping: asyncio.Event) -> None:
             await tend_counts(db)
         except DatabaseUnavailable as error:
             log.warning("counts are not kept for now", why=error.detail)
+        # The outermost loop: whatever it was, the next round comes.
+        except Exception:
+            log.exception("a round of counts failed; trying again")
         try:
             async with asyncio.timeout(FOLD_EVERY_SECONDS):
                 await stopping.wait()

@@ -60,6 +60,10 @@ async def deliver_webhooks(deliverer: Deliverer, stopping: asyncio.Event) -> Non
             except DatabaseUnavailable as error:
                 log.warning("webhooks wait for the database", why=error.detail)
                 started = 0
+            # The outermost loop: whatever it was, the next round comes.
+            except Exception:
+                log.exception("a round of webhooks failed; trying again")
+                started = 0
             try:
                 async with asyncio.timeout(0.05 if started else IDLE_SECONDS):
                     await stopping.wait()
