@@ -1,65 +1,62 @@
-"""From a CSV file to contacts: bad and repeated rows are reported, the good ones go in.
+"""From a file to contacts: bad and repeated rows are told, the good ones go in, and a death costs nothing.
 
-One transaction for the file: a campaign has all of its contacts or, when the file turns out broken at its end, none.
-Rows are staged by COPY and then inserted from the stage, because row-level security does not let COPY write to the
-table itself; the insert also finds what is repeated, against any number of rows, without holding them in memory.
+A block of rows is read while the one before it is written. Its rows are dealt to lanes by their number; each lane
+commits its contacts, what is to be said of them, and its place in the file together. So whoever goes on after a kill
+reads on from there and ends with exactly the same rows, whatever was lost with the process.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO
+from uuid import UUID
 
-from app.db import Connection, Database
-from app.errors import NotFound
+import asyncpg
+
+from app.clock import utc_now
+from app.db import Connection, Database, DatabaseUnavailable, Row
+from app.errors import Conflict, InvalidInput
 from app.ids import CampaignId, OrgId
-from campaigns import store
-from campaigns.imports.contacts_file import Chunk, ContactRow, ContactsFile, EmptyFile, RowFault
-from telephony.toll_gate.destinations import DialingRules
+from campaigns.imports import store
+from campaigns.imports.columns import Columns
+from campaigns.imports.contacts import Batch, RowReader, as_text
+from campaigns.imports.files.rows import EmptyFile, Position, RowSource
+from campaigns.imports.opening import Elsewhere, ImportOptions, Opened, load_needs, open_import
+from campaigns.imports.report import MOST_FAULTS_TOLD, ImportReport, build_report
+from campaigns.imports.writing import Share, deal, write_contacts
 
-MOST_FAULTS_KEPT = 10_000
-"""Of a file with more, all are counted and these are told one by one."""
+LANES = 2
+"""Inserting is Postgres' work, and two connections keep two of its cores at it."""
+
+LEASE_SECONDS = 30.0
 
 
-@dataclass
-class ImportReport:
-    """What became of a file's rows: `rows = accepted + rejected + duplicates`.
+class ImportTakenOver(Conflict):
+    """Another process goes on with this import; this one has changed nothing since."""
 
-    `blocked`: of the accepted, those on the do-not-call list; they are in the campaign and are never dialed.
-    `variables`: the columns that the agents get as variables. `warnings`: of the file's header.
-    """
+    code = "import_taken_over"
 
-    phone_column: str
-    name_column: str | None
-    variables: list[str]
-    warnings: list[str] = field(default_factory=list[str])
-    rows: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    duplicates: int = 0
-    blocked: int = 0
-    errors: list[RowFault] = field(default_factory=list[RowFault])
 
-    def tell(self, fault: RowFault) -> None:
-        if len(self.errors) < MOST_FAULTS_KEPT:
-            self.errors.append(fault)
+@dataclass(frozen=True)
+class Once:
+    """The same request again imports nothing twice: its Idempotency-Key, and the hash of what was sent."""
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "rows": self.rows,
-            "accepted": self.accepted,
-            "rejected": self.rejected,
-            "duplicates": self.duplicates,
-            "blocked": self.blocked,
-            "phone_column": self.phone_column,
-            "name_column": self.name_column,
-            "variables": self.variables,
-            "warnings": self.warnings,
-            "errors": [
-                {"line": e.line, "column": e.column, "value": e.value, "reason": e.reason}
-                for e in sorted(self.errors, key=lambda e: e.line)
-            ],
-        }
+    key: str
+    request_hash: bytes
+
+
+@dataclass(frozen=True)
+class Job:
+    """An import under way, held by this process under `fence`."""
+
+    id: UUID
+    org_id: OrgId
+    campaign_id: CampaignId
+    fence: int
+    source: RowSource
+    reader: RowReader
+    options: ImportOptions
+    warnings: Sequence[str]
 
 
 async def import_contacts(
@@ -68,83 +65,160 @@ async def import_contacts(
     campaign_id: CampaignId,
     file: BinaryIO,
     *,
+    options: ImportOptions | None = None,
+    file_name: str = "",
     claims: Mapping[str, Any] | None = None,
 ) -> ImportReport:
     """Add the file's contacts to the campaign and keep the report with it.
 
-    `file`: seekable, UTF-8; numbers without + are of the organization's country. `claims`: who asks, None for our own
-    processes. Raises EmptyFile, NotUtf8, NoPhoneColumn, BrokenCsv; then nothing went in.
+    `file`: seekable. `claims`: who asks, None for our own processes. Raises what `open_import` does: then nothing went
+    in; and BrokenFile where the file breaks further down: then the rows before that are in, and a mended file adds
+    the rest.
     """
-    rules = await load_rules(db, org_id)
-    opened = await asyncio.to_thread(ContactsFile, file, region=rules.org_country)
+    opened = await open_import(file, await load_needs(db, org_id, campaign_id=campaign_id), options)
     async with db.system() if claims is None else db.request(claims) as connection:
-        return await add_contacts(connection, org_id, campaign_id, opened, rules)
+        job = await begin_import(connection, org_id, campaign_id, opened, file_name=file_name)
+    return await run_import(db, job)
 
 
-async def load_rules(db: Database, org_id: OrgId) -> DialingRules:
-    """What the organization may dial."""
-    async with db.system() as connection:
-        row = await store.select_dialing_rules(connection, org_id)
-    if row is None:
-        raise NotFound("There is no such organization.")
-    return DialingRules(
-        row["country"], frozenset(row["settings"].get("allowed_countries", ())), frozenset(row["own_numbers"])
+async def begin_import(
+    connection: Connection,
+    org_id: OrgId,
+    campaign_id: CampaignId,
+    opened: Opened,
+    *,
+    file_name: str = "",
+    once: Once | None = None,
+) -> Job:
+    """From this transaction's end on the import will be finished, by this process or another."""
+    now = utc_now()
+    import_id = await store.insert_import(
+        connection,
+        org_id,
+        campaign_id,
+        file_name=as_text(file_name)[:255],
+        size=opened.size,
+        sha256=opened.sha256,
+        dialect=opened.source.dialect.to_json(),
+        columns=opened.columns.to_json(),
+        options=opened.options.model_dump(mode="json") | {"region": opened.region, "now": now.isoformat()},
+        warnings=opened.warnings,
+        request_key=once.key if once else None,
+        request_hash=once.request_hash if once else None,
     )
+    fence = await store.insert_lanes(connection, org_id, import_id, LANES, Position().to_json(), LEASE_SECONDS)
+    opened.file.seek(0)
+    ordinal = 0
+    while data := opened.file.read(store.PART_BYTES):
+        await store.insert_part(connection, org_id, import_id, ordinal, data)
+        ordinal += 1
+    reader = opened.reader(now)
+    return Job(import_id, org_id, campaign_id, fence, opened.source, reader, opened.options, opened.warnings)
 
 
-async def add_contacts(
-    connection: Connection, org_id: OrgId, campaign_id: CampaignId, opened: ContactsFile, rules: DialingRules
-) -> ImportReport:
-    """`import_contacts` inside the caller's transaction, with the file opened already."""
-    columns = opened.columns
-    report = ImportReport(
-        phone_column=columns.names[columns.phone],
-        name_column=None if columns.name is None else columns.names[columns.name],
-        variables=[name for i, name in enumerate(columns.names) if i not in (columns.phone, columns.name)],
-        warnings=list(columns.warnings),
-    )
-    await store.create_import_stage(connection)
-    chunks = opened.chunks()
-    while (chunk := await asyncio.to_thread(_next_chunk, chunks, rules, report.phone_column)) is not None:
-        await _add_chunk(connection, org_id, campaign_id, chunk, report)
-    if report.rows == 0:
-        raise EmptyFile("The file has column names and no contact under them.")
-    await store.set_import_report(connection, campaign_id, report.to_json())
+async def run_import(db: Database, job: Job) -> ImportReport:
+    """To the end of the file. Raises InvalidInput where the file breaks: the import has failed then, and says so; and
+    ImportTakenOver."""
+    try:
+        await _write_blocks(db, job)
+        report = await load_report(db, job.org_id, job.id)
+        if report.rows == 0:
+            raise EmptyFile("The file has column names and no contact under them.")
+    except InvalidInput as error:
+        await _end(db, job, "failed", error.detail)
+        raise
+    except asyncpg.ForeignKeyViolationError as error:
+        raise ImportTakenOver("The campaign was deleted while its contacts were imported.") from error
+    except BaseException:
+        # A shutdown, or a database that is away: another process need not wait for our lease to end.
+        await _let_go(db, job)
+        raise
+    await _end(db, job, "finished")
     return report
 
 
-def _next_chunk(chunks: Iterator[Chunk], rules: DialingRules, phone_column: str) -> Chunk | None:
-    """The next rows, without what the toll gate would refuse; None at the end, because StopIteration cannot cross the
-    border of a thread."""
-    chunk = next(chunks, None)
-    if chunk is None:
-        return None
-    allowed: list[ContactRow] = []
-    for contact in chunk.contacts:
-        reason = rules.why_not(contact.phone)
-        if reason is None:
-            allowed.append(contact)
-        else:
-            chunk.faults.append(RowFault(contact.line, phone_column, contact.phone_as_written, reason))
-    return Chunk(allowed, chunk.faults)
+async def load_report(
+    db: Database, org_id: OrgId, import_id: UUID, *, claims: Mapping[str, Any] | None = None
+) -> ImportReport:
+    """As far as it is."""
+    async with db.system() if claims is None else db.request(claims) as connection:
+        row = await store.select_import(connection, org_id, import_id)
+        if row is None:
+            raise ImportTakenOver("The import was deleted with its campaign.")
+        return await read_report(connection, row)
 
 
-async def _add_chunk(
-    connection: Connection, org_id: OrgId, campaign_id: CampaignId, chunk: Chunk, report: ImportReport
-) -> None:
-    await store.stage_contacts(connection, chunk.contacts)
-    added = await store.insert_staged_contacts(connection, org_id, campaign_id)
-    repeated = await store.select_staged_repeats(connection, campaign_id)
-    written = {contact.line: contact.phone_as_written for contact in chunk.contacts}
-    report.rows += len(chunk.contacts) + len(chunk.faults)
-    report.accepted += added.waiting + len(added.blocked_lines)
-    report.blocked += len(added.blocked_lines)
-    report.rejected += len(chunk.faults)
-    report.duplicates += len(repeated)
-    for fault in chunk.faults:
-        report.tell(fault)
-    for line in added.blocked_lines:
-        report.tell(RowFault(line, report.phone_column, written[line], "on the do-not-call list: never dialed"))
-    for line, first_line in repeated:
-        reason = "in this campaign already" if first_line is None else f"repeats line {first_line}"
-        report.tell(RowFault(line, report.phone_column, written[line], reason))
+async def read_report(connection: Connection, row: Row) -> ImportReport:
+    """Of a row of `imports`."""
+    lanes = await store.select_lanes(connection, row["id"])
+    faults = await store.select_faults(
+        connection, row["org_id"], row["id"], kinds=(), after=None, limit=MOST_FAULTS_TOLD
+    )
+    return build_report(Columns.from_json(row["columns"]), row["warnings"], lanes, faults)
+
+
+async def _write_blocks(db: Database, job: Job) -> None:
+    async with db.system() as connection:
+        lanes = [Position.from_json(lane["position"]) for lane in await store.select_lanes(connection, job.id)]
+        others = await store.select_other_running(connection, job.org_id, job.campaign_id)
+    if job.options.elsewhere is Elsewhere.ALLOW:
+        others = {}
+    start = min(lanes, key=lambda position: position.blocks)
+    batches = _read_batches(job, start if start.blocks else None)
+    batch = await asyncio.to_thread(next, batches, None)
+    while batch is not None:
+        after = batch.block.after
+        shares = deal(batch, len(lanes))
+        behind = [lane for lane, position in enumerate(lanes) if position.blocks < after.blocks]
+        writing = [_write_share(db, job, lane, shares[lane], others) for lane in behind]
+        # All come to their ends, also where one fails: none must write on after this function is left.
+        done = await asyncio.gather(asyncio.to_thread(next, batches, None), *writing, return_exceptions=True)
+        for failed in done:
+            if isinstance(failed, BaseException):
+                raise failed
+        batch = done[0] if isinstance(done[0], Batch) else None
+
+
+def _read_batches(job: Job, start: Position | None) -> Iterator[Batch]:
+    for block in job.source.blocks(start):
+        yield job.reader.read(block)
+
+
+async def _write_share(db: Database, job: Job, lane: int, share: Share, others: Mapping[UUID, str]) -> None:
+    """One transaction. Raises ImportTakenOver."""
+    async with db.system() as connection:
+        counts, faults = await write_contacts(
+            connection,
+            job.org_id,
+            job.campaign_id,
+            job.id,
+            share,
+            columns=job.reader.columns,
+            others=others,
+            skip_elsewhere=job.options.elsewhere is Elsewhere.SKIP,
+        )
+        if faults:
+            await store.insert_faults(connection, job.org_id, job.id, faults)
+        position = share.block.after.to_json()
+        if not await store.advance_lane(
+            connection, job.id, lane, fence=job.fence, position=position, counts=counts, lease_seconds=LEASE_SECONDS
+        ):
+            raise ImportTakenOver("Another process goes on with this import.")
+
+
+async def _end(db: Database, job: Job, status: str, error: str | None = None) -> None:
+    """The report stays with the campaign, the file goes. Raises ImportTakenOver."""
+    report = await load_report(db, job.org_id, job.id)
+    async with db.system() as connection:
+        if not await store.end_import(connection, job.id, fence=job.fence, status=status, error=error):
+            raise ImportTakenOver("Another process goes on with this import.")
+        await store.set_report(connection, job.campaign_id, report.to_json())
+        await store.delete_parts(connection, job.id)
+
+
+async def _let_go(db: Database, job: Job) -> None:
+    try:
+        async with db.system() as connection:
+            await store.release_lanes(connection, job.id, job.fence)
+    except DatabaseUnavailable:
+        return  # then the lease ends by itself

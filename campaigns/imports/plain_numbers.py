@@ -1,0 +1,87 @@
+"""Phone numbers in the plain forms that nearly every row has, read without the whole machinery.
+
+`NumberReader.read` gives exactly what `parse_number` does; what is not plain is left to it. The shapes come from
+phonenumbers' own metadata.
+"""
+
+import re
+from functools import cache
+
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+from phonenumbers.phonemetadata import PhoneMetadata
+
+from app.ids import E164
+from telephony.lines.numbers import InvalidNumber, parse_number
+
+SHORTEST_PLAIN = 7
+"""National digits. Shorter ones may be emergency and short numbers."""
+
+_MARKS = str.maketrans("", "", " -().")
+
+
+class NumberReader:
+    """Reads numbers as of one region (ISO 3166) where no + is written."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        metadata = PhoneMetadata.metadata_for_region(region)
+        self._code = str(metadata.country_code) if metadata else ""
+        self._national = _national_pattern(metadata) if metadata else None
+
+    def read(self, written: str) -> E164:
+        """Raises InvalidNumber."""
+        digits = written.translate(_MARKS)
+        if written[:1] == "+":
+            code = calling_code(digits)
+            if code and international_pattern(code).fullmatch(digits):
+                return E164(digits)
+        elif self._national is not None and self._national.fullmatch(digits):
+            return E164(f"+{self._code}{digits}")
+        return parse_number(written, self.region)
+
+    def can_read(self, written: str) -> bool:
+        try:
+            self.read(written.strip())
+        except InvalidNumber:
+            return False
+        return True
+
+
+def calling_code(number: str) -> str:
+    """The country code of "+…", or nothing where there is none of it."""
+    return next((number[1:end] for end in (2, 3, 4) if number[1:end] in _CODES), "")
+
+
+_CODES = frozenset(str(code) for code in COUNTRY_CODE_TO_REGION_CODE)
+
+
+@cache
+def international_pattern(code: str) -> re.Pattern[str]:
+    """ "+", the code, and national digits that no rule of the country rewrites."""
+    metadata = _main_metadata(code)
+    return re.compile(rf"\+{code}{_digits(metadata)}", re.ASCII) if metadata else re.compile(r"(?!)")
+
+
+def _national_pattern(metadata: PhoneMetadata) -> re.Pattern[str]:
+    """National digits that are neither read as an international number nor rewritten."""
+    international = metadata.international_prefix
+    barred = "|".join(part for part in (international, str(metadata.country_code)) if part)
+    return re.compile(rf"(?!{barred}){_digits(metadata)}", re.ASCII)
+
+
+def _digits(metadata: PhoneMetadata) -> str:
+    """Digits of a length the country has, without what looks like a national prefix. A leading 0 is never plain."""
+    general = metadata.general_desc
+    assert general is not None  # every region has one
+    lengths = [length for length in general.possible_length if length >= SHORTEST_PLAIN]
+    bodies = "|".join(rf"[1-9]\d{{{length - 1}}}" for length in lengths)
+    prefix = metadata.national_prefix_for_parsing
+    barred = rf"(?!{prefix})" if prefix else ""
+    return rf"{barred}(?:{bodies})(?!\d)" if lengths else "(?!)"
+
+
+def _main_metadata(code: str) -> PhoneMetadata | None:
+    region = COUNTRY_CODE_TO_REGION_CODE[int(code)][0]
+    if region == "001":
+        return None
+    return PhoneMetadata.metadata_for_region(region)

@@ -1,0 +1,133 @@
+"""What one lane writes of a block: contacts, and what is to be said of rows."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from app.db import Connection
+from app.ids import CampaignId, OrgId
+from campaigns.imports import store
+from campaigns.imports.columns import Columns
+from campaigns.imports.contacts import Batch, Contact, FaultKind, as_text, row_of
+from campaigns.imports.files.rows import Block, RowFault
+from campaigns.imports.report import COUNTS
+from campaigns.imports.store import NewFault
+
+
+@dataclass
+class Share:
+    """What one lane writes of a block."""
+
+    block: Block
+    contacts: list[Contact] = field(default_factory=list[Contact])
+    rejected: list[RowFault] = field(default_factory=list[RowFault])
+    warnings: list[RowFault] = field(default_factory=list[RowFault])
+
+
+def deal(batch: Batch, lanes: int) -> list[Share]:
+    """Who writes what: a contact's lane follows from its number, so a number always meets itself in file order."""
+    shares = [Share(batch.block) for _ in range(lanes)]
+    shares[0].rejected = batch.rejected
+    lane_of: dict[int, int] = {}
+    for contact in batch.contacts:
+        lane = int(contact.phone[-1]) % lanes
+        shares[lane].contacts.append(contact)
+        if batch.warnings:
+            lane_of[contact.line] = lane
+    for warning in batch.warnings:
+        shares[lane_of[warning.line]].warnings.append(warning)
+    return shares
+
+
+async def write_contacts(
+    connection: Connection,
+    org_id: OrgId,
+    campaign_id: CampaignId,
+    import_id: UUID,
+    share: Share,
+    *,
+    columns: Columns,
+    others: Mapping[UUID, str],
+    skip_elsewhere: bool,
+) -> tuple[dict[str, int], list[NewFault]]:
+    """Good rows in, and what is to be said of the others. `others`: the campaigns whose waiting numbers are looked
+    for, by id with their names."""
+    told = _Told(columns, share.block)
+    for fault in share.rejected:
+        told.add(FaultKind.REJECTED, fault)
+    for fault in share.warnings:
+        told.add(FaultKind.WARNING, fault)
+    contacts, repeats = _first_of_each(share.contacts)
+    for contact, first in repeats:
+        told.tell(FaultKind.DUPLICATE, contact, f"repeats line {first.line}")
+    if others and contacts:
+        elsewhere = await store.select_elsewhere(connection, list(others), [c.phone for c in contacts])
+        for contact in [c for c in contacts if c.phone in elsewhere]:
+            kind = FaultKind.DUPLICATE if skip_elsewhere else FaultKind.WARNING
+            told.tell(kind, contact, f'waits in the campaign "{others[elsewhere[contact.phone]]}" too')
+        if skip_elsewhere:
+            contacts = [contact for contact in contacts if contact.phone not in elsewhere]
+    if contacts:
+        added = await store.insert_contacts(connection, org_id, campaign_id, import_id, contacts)
+        by_line = {contact.line: contact for contact in contacts} if added.blocked_lines else {}
+        for line in added.blocked_lines:
+            told.tell(FaultKind.BLOCKED, by_line[line], "on the do-not-call list: never dialed")
+        told.accepted = added.count
+        if added.count < len(contacts):
+            known = await store.select_repeats(connection, campaign_id, import_id, contacts)
+            for contact in (contact for contact in contacts if contact.line in known):
+                line = known[contact.line]
+                reason = "in this campaign already" if line is None else f"repeats line {line}"
+                told.tell(FaultKind.DUPLICATE, contact, reason)
+    return told.counts(), told.faults
+
+
+def _first_of_each(contacts: Sequence[Contact]) -> tuple[list[Contact], list[tuple[Contact, Contact]]]:
+    """The first of each number, and the others with the one that they repeat."""
+    firsts: dict[str, Contact] = {}
+    repeats: list[tuple[Contact, Contact]] = []
+    for contact in contacts:
+        first = firsts.setdefault(contact.phone, contact)
+        if first is not contact:
+            repeats.append((contact, first))
+    return list(firsts.values()), repeats
+
+
+@dataclass
+class _Told:
+    """Collects what is said of rows."""
+
+    columns: Columns
+    block: Block
+    accepted: int = 0
+    faults: list[NewFault] = field(default_factory=list[NewFault])
+    _of_line: dict[int, int] = field(default_factory=dict[int, int])
+
+    def tell(self, kind: FaultKind, contact: Contact, reason: str) -> None:
+        cells = row_of(self.block, contact.row)
+        written = next((cells[index].strip() for index in self.columns.phones if cells[index].strip()), "")
+        self.add(kind, RowFault(contact.line, self.columns.names[self.columns.phone], written, reason, cells))
+
+    def add(self, kind: FaultKind, fault: RowFault) -> None:
+        ordinal = self._of_line.get(fault.line, 0)
+        self._of_line[fault.line] = ordinal + 1
+        cells = json.dumps([as_text(cell) for cell in fault.cells], ensure_ascii=False)
+        texts = (as_text(fault.column), as_text(fault.value), as_text(fault.reason))
+        self.faults.append(NewFault(fault.line, ordinal, kind.value, *texts, cells))
+
+    def counts(self) -> dict[str, int]:
+        by_kind = {kind: sum(fault.kind == kind for fault in self.faults) for kind in FaultKind}
+        return dict(
+            zip(
+                COUNTS,
+                (
+                    self.accepted,
+                    by_kind[FaultKind.REJECTED],
+                    by_kind[FaultKind.DUPLICATE],
+                    by_kind[FaultKind.BLOCKED],
+                    by_kind[FaultKind.WARNING],
+                ),
+                strict=True,
+            )
+        )
