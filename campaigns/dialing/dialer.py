@@ -29,6 +29,7 @@ from campaigns.dialing.settling import settle_ended
 from campaigns.gates.suppression import SuppressionClient
 from campaigns.outcomes.progress import keep_counts
 from campaigns.outcomes.webhooks.delivering import Deliverer, deliver_webhooks
+from campaigns.schedules.clock import watch_campaigns
 from telephony.outbound import build_lines
 
 log = get_logger(__name__)
@@ -57,9 +58,16 @@ async def run_dialer(settings: Settings) -> None:
         dialer = Dialer(name=name_dialer(), lines=lines, times=times, vetoes=vetoes)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, dialer.stopping.set)
-        dialer.tasks.keep(keep_counts(db, dialer.stopping), name="counts")
-        deliverer = Deliverer(db, outward, settings.secret_key, random.random)
+        # Connections of their own: a crowd of slow webhooks must not keep a dial waiting for one.
+        news = await Database.connect(
+            settings.database_url, pooler=settings.database_pooler, application="trunkline dialer news", max_size=3
+        )
+        stack.push_async_callback(news.close)
+        dialer.tasks.keep(keep_counts(news, dialer.stopping), name="counts")
+        deliverer = Deliverer(news, outward, settings.secret_key, random.random)
         dialer.tasks.keep(deliver_webhooks(deliverer, dialer.stopping), name="webhooks")
+        session_url = settings.database_session_url or settings.database_url
+        dialer.tasks.keep(watch_campaigns(news, session_url, dialer.stopping), name="clock")
         log.info("the dialer runs", dialer=dialer.name)
         await dial(dialer)
 
