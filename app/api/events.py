@@ -15,8 +15,8 @@ from app.live import Reader
 
 router = APIRouter(prefix="/api/v1/events", tags=["Events"], responses=problem_responses(429))
 
-_HEARTBEAT_SECONDS = 15
-_SLOW_READER_SECONDS = 30
+HEARTBEAT_SECONDS = 15
+SLOW_READER_SECONDS = 30
 
 _EXAMPLE = """id: 74210.3187
 event: call.answered
@@ -54,7 +54,7 @@ async def get_events(
     feed = EventFeed(state.db, principal, call_id=call_id)
     return EventSourceResponse(
         feed.stream(reader, cursor),
-        ping=_HEARTBEAT_SECONDS,
+        ping=HEARTBEAT_SECONDS,
         ping_message_factory=lambda: ServerSentEvent(comment="still here"),
-        send_timeout=_SLOW_READER_SECONDS,
+        send_timeout=SLOW_READER_SECONDS,
     )

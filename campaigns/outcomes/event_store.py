@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from app.db import Connection
+from app.db import Connection, Row
 
 if TYPE_CHECKING:
     from campaigns.outcomes.events import AttemptEvent
@@ -27,4 +28,42 @@ async def insert_events(connection: Connection, rows: Sequence[AttemptEvent]) ->
         [row.contact_id for row in rows],
         [row.kind.value for row in rows],
         [json.dumps(dict(row.data)) for row in rows],
+    )
+
+
+async def select_feed(
+    connection: Connection,
+    org_id: UUID,
+    campaign_id: UUID,
+    *,
+    after: tuple[int, int],
+    horizon: int,
+    limit: int,
+) -> Sequence[Row]:
+    """Events after the cursor (transaction, id) and below `horizon` → transaction (text), id, attempt_id, contact_id,
+    kind, data, at."""
+    return await connection.fetch(
+        """
+        select tx::text as transaction, id, attempt_id, contact_id, kind, data, at from campaign_events
+        where org_id = $1 and campaign_id = $2 and (tx, id) > ($3::text::xid8, $4::bigint) and tx < $5::text::xid8
+        order by tx, id limit $6
+        """,
+        org_id,
+        campaign_id,
+        str(after[0]),
+        after[1],
+        str(horizon),
+        limit,
+    )
+
+
+async def delete_old_events(connection: Connection, *, days: int, limit: int) -> None:
+    """Some of what is older than anybody comes back for."""
+    await connection.execute(
+        """
+        delete from campaign_events where id in (
+          select id from campaign_events where at < now() - make_interval(days => $1) order by at limit $2)
+        """,
+        days,
+        limit,
     )

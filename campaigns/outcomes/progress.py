@@ -16,7 +16,9 @@ from app.errors import NotFound
 from app.ids import CampaignId, OrgId
 from app.logs import get_logger
 from campaigns.outcomes import progress_store as store
+from campaigns.outcomes.event_store import delete_old_events
 from campaigns.outcomes.pace import FORECAST_WINDOW_SECONDS, Pace, Sample, forecast_finish, measure_pace
+from campaigns.outcomes.webhooks.store import delete_old
 from campaigns.rules.dispositions import NOT_A_CONVERSATION, Disposition
 
 log = get_logger(__name__)
@@ -25,6 +27,9 @@ Counted = Row | Mapping[str, Any]
 CONTACT_STATUSES = ("waiting", "in_flight", "finished", "blocked")
 ATTEMPT_STATUSES = ("claimed", "dialing", "placed", "uncertain", "settled", "released")
 FOLD_EVERY_SECONDS = 5.0
+EVENTS_KEPT_DAYS = 90
+DELIVERIES_KEPT_DAYS = 30
+FORGOTTEN_AT_ONCE = 5_000
 
 UNANSWERED = NOT_A_CONVERSATION - {Disposition.VOICEMAIL, Disposition.VOICEMAIL_LEFT, Disposition.ABANDONED}
 """With every other outcome somebody, or a machine, picked up."""
@@ -158,7 +163,7 @@ def _was_dialed(row: Counted) -> bool:
 
 
 async def keep_counts(db: Database, stopping: asyncio.Event) -> None:
-    """Merge count rows and take samples until told to stop. Any number may do so at once."""
+    """Merge count rows, take samples and forget what is old, until told to stop. Any number may do so at once."""
     while not stopping.is_set():
         try:
             await tend_counts(db)
@@ -183,3 +188,6 @@ async def tend_counts(db: Database) -> None:
     async with db.system() as connection:
         await store.insert_samples(connection, unanswered=sorted(UNANSWERED))
         await store.thin_samples(connection)
+    async with db.system() as connection:
+        await delete_old_events(connection, days=EVENTS_KEPT_DAYS, limit=FORGOTTEN_AT_ONCE)
+        await delete_old(connection, days=DELIVERIES_KEPT_DAYS, limit=FORGOTTEN_AT_ONCE)

@@ -70,11 +70,11 @@ async def read_events(response: httpx.Response) -> AsyncIterator[Event]:
 
 @asynccontextmanager
 async def listening(
-    client: httpx.AsyncClient, headers: dict[str, str], *, after: str = "", query: str = ""
+    client: httpx.AsyncClient, headers: dict[str, str], *, after: str = "", query: str = "", path: str = EVENTS
 ) -> AsyncIterator[AsyncIterator[Event]]:
     """The events of a stream, after its `stream.ready`."""
     extra = {"Last-Event-ID": after} if after else {}
-    async with client.stream("GET", EVENTS + query, headers=headers | extra) as response:
+    async with client.stream("GET", path + query, headers=headers | extra) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
         events = read_events(response)

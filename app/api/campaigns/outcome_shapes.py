@@ -19,6 +19,14 @@ _PROGRESS: dict[str, Any] = {
     "finishes_at": "2026-11-20T17:40:30Z",
 }
 
+EVENTS_EXAMPLE = """id: 74210.3187
+event: attempt.settled
+data: {"id":"74210.3187","kind":"attempt.settled","at":"2026-11-20T17:39:02.113Z",\
+"attempt_id":"0199f2a4-6f0e-7c60-9d0b-000000000040","contact_id":"0199f2a4-6f0e-7c60-9d0b-000000000030",\
+"data":{"disposition":"busy"}}
+
+"""
+
 
 class PaceOut(BaseModel):
     """Of the last minute, per minute; null before there is anything to measure."""

@@ -1,22 +1,34 @@
-"""What comes of a campaign, over REST: progress, results."""
+"""What comes of a campaign, over REST: progress, events, results."""
 
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import StreamingResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from app.api.campaigns.outcome_shapes import ProgressOut
+from app.api.campaigns.event_feed import CampaignFeed
+from app.api.campaigns.outcome_shapes import EVENTS_EXAMPLE, ProgressOut
 from app.api.dependencies import Parts, State, require
+from app.api.events import HEARTBEAT_SECONDS, SLOW_READER_SECONDS
+from app.api.wire.event_stream import FeedCursor
 from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.ids import CampaignId, OrgId
+from app.live import Reader
 from campaigns.outcomes.progress import load_progress
-from campaigns.outcomes.report import stream_results
+from campaigns.outcomes.report import Format, Rows, stream_report
 
 router = APIRouter(prefix="/api/v1/campaigns/{campaign_id}", tags=["Outcomes"], responses=problem_responses(404))
 
 Reading = Annotated[Principal, require(Scope.CAMPAIGNS_READ)]
+
+
+async def open_reader(state: Parts, principal: Reading) -> AsyncGenerator[Reader]:
+    """A reader for as long as the answer takes. Raises TooManyReaders."""
+    with state.live.reader(principal.org_id) as reader:
+        yield reader
 
 
 @router.get("/progress", summary="How far it is: funnel, pace, forecast")
@@ -27,16 +39,56 @@ async def get_progress(state: Parts, principal: Reading, campaign_id: UUID) -> P
 
 
 @router.get(
-    "/results",
-    summary="A CSV row for every attempt",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"text/csv": {}}}},
+    "/events",
+    summary="What happens to it and how far it is, as it happens",
+    response_class=EventSourceResponse,
+    responses={
+        200: {"description": "Server-sent events", "content": {"text/event-stream": {"example": EVENTS_EXAMPLE}}},
+        **problem_responses(429),
+    },
 )
-async def get_results(state: Parts, principal: Reading, campaign_id: UUID) -> StreamingResponse:
+async def get_campaign_events(
+    state: Parts,
+    principal: Reading,
+    reader: Annotated[Reader, Depends(open_reader)],
+    campaign_id: UUID,
+    last_event_id: Annotated[str | None, Header(description="Go on after this event, missing none.")] = None,
+) -> EventSourceResponse:
+    """Each event is named after its kind and holds `{"id", "kind", "at", "attempt_id", "contact_id", "data"}`;
+    `progress`, whenever it changed and at most twice a second, holds what `…/progress` answers. The stream opens with
+    `stream.ready`, or with `stream.reset` where Last-Event-ID is unknown to this database, and ends with
+    `stream.ended` when the key or token is no longer good. Comments keep it alive meanwhile."""
+    cursor = FeedCursor.parse(last_event_id) if last_event_id else None
+    await load_progress(*_named(state, principal, campaign_id), **_as(principal))
+    feed = CampaignFeed(state.db, principal, CampaignId(campaign_id))
+    return EventSourceResponse(
+        feed.stream(reader, cursor),
+        ping=HEARTBEAT_SECONDS,
+        ping_message_factory=lambda: ServerSentEvent(comment="still here"),
+        send_timeout=SLOW_READER_SECONDS,
+    )
+
+
+@router.get(
+    "/results",
+    summary="A row for every attempt, or for every contact",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {}, "application/json": {}}}},
+)
+async def get_results(
+    state: Parts,
+    principal: Reading,
+    campaign_id: UUID,
+    rows: Annotated[Rows, Query(description="What a row is.")] = Rows.ATTEMPTS,
+    format: Annotated[Format, Query(description="json: one array.")] = Format.CSV,
+) -> StreamingResponse:
+    """Details of the conversations are columns of their own, `details.NAME`; columns of the list are
+    `variables.NAME`. Cells that a spreadsheet would run as formulas begin with an apostrophe in CSV."""
     named = _named(state, principal, campaign_id)
     await load_progress(*named, **_as(principal))
-    headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}.csv"'}
-    return StreamingResponse(stream_results(*named, **_as(principal)), media_type="text/csv", headers=headers)
+    headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}-{rows}.{format}"'}
+    kind = "text/csv" if format is Format.CSV else "application/json"
+    return StreamingResponse(stream_report(*named, rows, format, **_as(principal)), media_type=kind, headers=headers)
 
 
 def _named(state: State, principal: Principal, campaign_id: UUID) -> tuple[Any, OrgId, CampaignId]:

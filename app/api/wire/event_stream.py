@@ -88,13 +88,13 @@ class EventFeed:
         """`stream.ready` with where we start, then every event; ends when the process closes, the database is gone
         (the client comes back with its cursor), or the credential is no longer good (`stream.ended`)."""
         try:
-            cursor, reset = await _unbroken(self._start(last_event_id))
+            cursor, reset = await unbroken(self._start(last_event_id))
             kind = "stream.reset" if reset else "stream.ready"
             yield JSONServerSentEvent({"kind": kind}, event=kind, id=str(cursor), retry=2000)
             held_back_seconds = _FIRST_HELD_BACK_SECONDS
             while not reader.closed:
                 reader.clear()
-                page = await _unbroken(self._read(cursor))
+                page = await unbroken(self._read(cursor))
                 if not page.allowed or self._expired():
                     yield JSONServerSentEvent({"kind": "stream.ended", "reason": "unauthorized"}, event="stream.ended")
                     return
@@ -161,7 +161,7 @@ def render_event(row: Row) -> ServerSentEvent:
     return JSONServerSentEvent(body, event=row["kind"], id=str(cursor))
 
 
-async def _unbroken(step: Awaitable[T]) -> T:
+async def unbroken(step: Awaitable[T]) -> T:
     """Finish the step even if the reader goes away meanwhile: a query cancelled half way leaves the pool a connection
     inside a transaction."""
     with anyio.CancelScope(shield=True):
