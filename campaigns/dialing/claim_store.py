@@ -34,11 +34,17 @@ async def try_lock_claims(connection: Connection, org_id: UUID) -> bool:
 
 
 async def select_rooms(connection: Connection, org_id: UUID) -> Sequence[Row]:
-    """What pacing needs to know of an organization's campaigns, those that are paused too, because their calls hold
+    """What pacing needs to know of an organization's campaigns, those too that do not run, where their calls still hold
     lines: limits, `next_slot_in_seconds`, `open_attempts` and `waiting_for_slot` counted from rows, `due` up to a
-    bound above a round's slots. `dialable`: it runs, is inside its window, and its team has a published version."""
+    bound above a round's slots. `dialable`: it runs, is inside its window, and its team has a published version.
+    `canary_left`: how many more it may dial before its canary is judged; null where it has none."""
     return await connection.fetch(
         """
+        with open as materialized (
+          select campaign_id, count(*) as attempts, count(*) filter (where status = 'claimed') as claimed
+          from attempts where org_id = $1 and status in ('claimed', 'dialing', 'placed', 'uncertain')
+          group by campaign_id
+        )
         select c.id, c.org_id, c.mode, c.priority, c.share::float8 as share, c.started_at, c.pace, c.max_concurrent,
                c.calls_per_second::float8 as calls_per_second, c.from_number_id, c.ring_timeout_seconds,
                n.carrier, n.trunk_id, v.id as team_version_id, c.suppression ->> 'url' is not null as asks_for_vetoes,
@@ -46,26 +52,23 @@ async def select_rooms(connection: Connection, org_id: UUID) -> Sequence[Row]:
                  and coalesce(c.deadline_at > now(), true) as dialable,
                case when c.next_dial_at <= clock_timestamp() then 0
                     else extract(epoch from c.next_dial_at - clock_timestamp()) end::float8 as next_slot_in_seconds,
-               o.open_attempts, o.waiting_for_slot,
-               -- a canary that is not judged yet dials no more than its first contacts
-               case when c.canary_status = 'dialing' then least(d.due, greatest(0, (c.canary ->> 'contacts')::int
-                 - (select count(*) from attempts a where a.campaign_id = c.id and a.claimed_at >= c.resumed_at
-                    and a.status <> 'released')))
-                 else d.due end as due
+               coalesce(o.attempts, 0) as open_attempts, coalesce(o.claimed, 0) as waiting_for_slot, d.due,
+               case when c.canary_status = 'dialing' then (c.canary ->> 'contacts')::int - (
+                 select count(*) from attempts a
+                 where a.campaign_id = c.id and a.claimed_at >= c.resumed_at and a.status <> 'released'
+               ) end as canary_left
         from campaigns c
         join numbers n on n.id = c.from_number_id
+        left join open o on o.campaign_id = c.id
         left join team_versions v on v.team_id = c.team_id and v.status = 'published'
         cross join lateral (
-          select count(*) as open_attempts, count(*) filter (where status = 'claimed') as waiting_for_slot
-          from attempts where campaign_id = c.id and status in ('claimed', 'dialing', 'placed', 'uncertain')
-        ) o
-        cross join lateral (
           select count(*) as due from (
-            select from contacts where campaign_id = c.id and status = 'waiting' and due_at <= now()
+            select from contacts
+            where c.status = 'running' and campaign_id = c.id and status = 'waiting' and due_at <= now()
             order by due_at limit 1 + ceil(c.calls_per_second)::int
           ) bounded
         ) d
-        where c.org_id = $1 and c.status in ('running', 'paused')
+        where c.org_id = $1 and (c.status = 'running' or o.campaign_id is not null)
         order by c.id
         """,
         org_id,
@@ -84,10 +87,6 @@ async def select_other_calls(connection: Connection, org_id: UUID) -> Sequence[R
         """,
         org_id,
     )
-
-
-async def select_org_settings(connection: Connection, org_id: UUID) -> dict[str, object]:
-    return await connection.fetchval("select settings from organizations where id = $1", org_id) or {}
 
 
 async def count_served(connection: Connection, campaign_ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -70,7 +70,7 @@ async def _plan(connection: Connection, org_id: OrgId, rows: Sequence[Row]) -> d
     """How many contacts each campaign claims now."""
     lane_rows = await lane_store.select_lanes(connection, org_id)
     others = await claim_store.select_other_calls(connection, org_id)
-    settings = await claim_store.select_org_settings(connection, org_id)
+    settings = await lane_store.select_line_settings(connection, org_id)
     dialable = [row for row in rows if row["dialable"]]
     served = await claim_store.count_served(connection, [row["id"] for row in dialable]) if len(dialable) > 1 else None
     rooms = [_read_room(row, served) for row in dialable]
@@ -105,7 +105,7 @@ def _read_room(row: Row, served: Mapping[UUID, int] | None) -> Room:
         open_attempts=row["open_attempts"],
         waiting_for_slot=row["waiting_for_slot"],
         next_slot_in_seconds=row["next_slot_in_seconds"],
-        due=row["due"],
+        due=row["due"] if row["canary_left"] is None else max(0, min(row["due"], row["canary_left"])),
         lanes=lane_keys(row["from_number_id"], row["carrier"], row["trunk_id"]),
         mode=Mode(row["mode"]),
         priority=row["priority"],
@@ -138,10 +138,10 @@ def _total(rows: Iterable[Row], name: str) -> int:
     return sum(row[name] for row in rows)
 
 
-def _read_limits(settings: dict[str, Any], campaigns: Sequence[Row], others: Sequence[Row]) -> OrgLimits:
+def _read_limits(settings: Row | None, campaigns: Sequence[Row], others: Sequence[Row]) -> OrgLimits:
     return OrgLimits(
-        max_concurrent=settings.get("max_concurrent_calls"),
-        inbound_share=float(settings.get("inbound_share", 0.0)),
+        max_concurrent=settings["max_concurrent_calls"] if settings else None,
+        inbound_share=settings["inbound_share"] if settings else 0.0,
         open_outbound=_total(campaigns, "open_attempts") + _total(others, "outbound"),
         open_inbound=_total(others, "inbound"),
     )

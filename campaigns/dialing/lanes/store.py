@@ -98,3 +98,47 @@ async def upsert_lane(
 async def delete_lanes(connection: Connection, org_id: UUID, *, but: Sequence[str]) -> None:
     """All of the organization that are not named."""
     await connection.execute("delete from lanes where org_id = $1 and key <> all($2::text[])", org_id, list(but))
+
+
+async def select_lane_keys(connection: Connection, org_id: UUID) -> list[str]:
+    """Every lane that the organization's dials can go through."""
+    rows = await connection.fetch(
+        """
+        select 'number:' || id as key from numbers where org_id = $1
+        union
+        select case when trunk_id is null then 'carrier:' || carrier else 'trunk:' || trunk_id end
+        from numbers where org_id = $1
+        union
+        select 'trunk:' || id from trunks where org_id = $1 and direction = 'outbound'
+        order by key
+        """,
+        org_id,
+    )
+    return [row["key"] for row in rows]
+
+
+async def select_line_settings(connection: Connection, org_id: UUID) -> Row | None:
+    """→ max_concurrent_calls, inbound_share."""
+    return await connection.fetchrow(
+        """
+        select (settings ->> 'max_concurrent_calls')::int as max_concurrent_calls,
+               coalesce((settings ->> 'inbound_share')::float8, 0) as inbound_share
+        from organizations where id = $1
+        """,
+        org_id,
+    )
+
+
+async def set_line_settings(
+    connection: Connection, org_id: UUID, *, max_concurrent_calls: int | None, inbound_share: float
+) -> None:
+    await connection.execute(
+        """
+        update organizations set settings = (settings - 'max_concurrent_calls' - 'inbound_share')
+          || jsonb_strip_nulls(jsonb_build_object('max_concurrent_calls', $2::int, 'inbound_share', $3::float8))
+        where id = $1
+        """,
+        org_id,
+        max_concurrent_calls,
+        inbound_share,
+    )
