@@ -3,19 +3,19 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from json.encoder import encode_basestring
+from typing import NamedTuple
 from zoneinfo import available_timezones
 
 from app.ids import E164
 from campaigns.imports.columns import Columns
 from campaigns.imports.files.rows import Block, RowFault
-from campaigns.imports.plain_numbers import NumberReader
+from campaigns.imports.plain_numbers import Allowed, NumberReader
 from telephony.lines.numbers import InvalidNumber
-from telephony.toll_gate.destinations import DialingRules
 
 MOST_VALUE_SHOWN = 100
 _NO_TEXT = re.compile("[\x00\ufffd\ud800-\udfff]")
@@ -32,14 +32,13 @@ class FaultKind(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True)
-class Contact:
-    """A row that can go in. `more`: further numbers, in the order they are tried. `variables`: JSON. `cells`: the
-    block's row, to tell of it."""
+class Contact(NamedTuple):
+    """A row that can go in. `phones`: all its numbers as a Postgres array; empty where `phone` is the only one.
+    `variables`: JSON. `row`: in its block, to tell of it."""
 
     line: int
     phone: E164
-    more: tuple[E164, ...]
+    phones: str
     name: str | None
     variables: str
     time_zone: str | None
@@ -47,11 +46,6 @@ class Contact:
     consent_expires_at: datetime | None
     consent_source: str | None
     row: int
-
-    @property
-    def phones(self) -> str:
-        """As a Postgres array; empty where `phone` is the only one."""
-        return "{" + ",".join((self.phone, *self.more)) + "}" if self.more else "{}"
 
 
 @dataclass(frozen=True)
@@ -70,39 +64,44 @@ class RowReader:
 
     columns: Columns
     numbers: NumberReader
-    rules: DialingRules
+    allowed: Allowed
     now: datetime
-    _names: Mapping[str, str] = field(init=False, default_factory=dict[str, str])
 
     def read(self, block: Block) -> Batch:
         """Rows of nothing but blanks are skipped, as if they were not there."""
         batch = Batch(block, [], [*block.faults], [])
-        columns = self.columns
-        to_json = _variables_writer(columns.variables)
-        phones = [block.columns[index] for index in columns.phones]
-        variables = [block.columns[index] for index in columns.variables.values()]
+        phones = [block.columns[index] for index in self.columns.phones]
         names = self._cells(block, "name")
-        has_facts = any(name in columns.facts for name in columns.facts if name != "name")
+        variables = self._write_variables(block)
+        has_facts = any(name != "name" for name in self.columns.facts)
         for row, line in enumerate(block.lines):
             if block.dirty and (odd := self._find_no_text(block, row)):
                 batch.rejected.append(odd)
                 continue
-            read = self._read_phones(block, row, line, phones, batch)
-            if read is None:
+            found = self._read_phones(block, row, phones, batch)
+            if not found:
                 continue
-            facts = self._read_facts(block, row, line) if has_facts else _NO_FACTS
+            facts = self._read_facts(block, row) if has_facts else _NO_FACTS
             if isinstance(facts, RowFault):
                 batch.rejected.append(facts)
                 continue
             name = names[row].strip() if names is not None else ""
-            values = to_json([column[row] for column in variables])
-            batch.contacts.append(Contact(line, read[0], read[1], name or None, values, *facts, row))
+            more = "{" + ",".join(found) + "}" if len(found) > 1 else "{}"
+            batch.contacts.append(Contact(line, found[0], more, name or None, variables[row], *facts, row))
         return batch
 
-    def _read_phones(
-        self, block: Block, row: int, line: int, phones: Sequence[Sequence[str]], batch: Batch
-    ) -> tuple[E164, tuple[E164, ...]] | None:
-        """The first number that may be dialed, and the others; None where there is none, which is told."""
+    def _write_variables(self, block: Block) -> Sequence[str]:
+        """The JSON of every row's variables. As fast as it gets: keys are written once, and a cell is one C call."""
+        names = self.columns.variables
+        if not names:
+            return ["{}"] * len(block.lines)
+        keys = [json.dumps(as_text(name), ensure_ascii=False).replace("%", "%%") for name in names]
+        pattern = "{" + ", ".join(f"{key}: %s" for key in keys) + "}"
+        written = [[encode_basestring(cell.strip()) for cell in block.columns[index]] for index in names.values()]
+        return [pattern % cells for cells in zip(*written, strict=True)]
+
+    def _read_phones(self, block: Block, row: int, phones: Sequence[Sequence[str]], batch: Batch) -> list[E164]:
+        """The numbers that may be dialed, in order; none where the row has none, which is told."""
         found: list[E164] = []
         faults: list[RowFault] = []
         for index, column in zip(self.columns.phones, phones, strict=True):
@@ -110,20 +109,18 @@ class RowReader:
             if not cell:
                 continue
             number = self._read_phone(cell)
-            if number[0] == "+":
-                if number not in found:
-                    found.append(E164(number))
-            else:
+            if number[0] != "+":
                 faults.append(_fault(block, row, self.columns.names[index], cell, number))
+            elif number not in found:
+                found.append(E164(number))
         if found:
             batch.warnings.extend(faults)
-            return found[0], tuple(found[1:])
-        if faults:
+        elif faults:
             batch.rejected.append(faults[0])
         elif any(column[row] and not column[row].isspace() for column in block.columns):
             name = self.columns.names[self.columns.phone]
             batch.rejected.append(_fault(block, row, name, "", "no phone number"))
-        return None
+        return found
 
     def _read_phone(self, cell: str) -> str:
         """The number, or the reason why there is none to dial, which never begins with +."""
@@ -137,10 +134,10 @@ class RowReader:
             if _WHOLE_FLOAT.fullmatch(cell):
                 return self._read_phone(cell.removesuffix(".0"))
             return error.detail
-        return self.rules.why_not(number) or number
+        return self.allowed.why_not(number) or number
 
     def _read_facts(
-        self, block: Block, row: int, line: int
+        self, block: Block, row: int
     ) -> tuple[str | None, datetime | None, datetime | None, str | None] | RowFault:
         """Zone, consent, its expiry, its source."""
 
@@ -214,14 +211,3 @@ def read_instant(cell: str) -> datetime | None:
 
 def _fault(block: Block, row: int, column: str, value: str, reason: str) -> RowFault:
     return RowFault(block.lines[row], column, value[:MOST_VALUE_SHOWN], reason, row_of(block, row))
-
-
-def _variables_writer(names: Mapping[str, int]) -> Callable[[Sequence[str]], str]:
-    """Cells → the JSON of an object. As fast as it gets: the keys are written once, and a cell is one C call."""
-    keys = [json.dumps(as_text(name), ensure_ascii=False) for name in names]
-    pattern = "{" + ", ".join(f"{key.replace('%', '%%')}: %s" for key in keys) + "}"
-
-    def write(cells: Sequence[str]) -> str:
-        return pattern % tuple([encode_basestring(cell.strip()) for cell in cells])
-
-    return write

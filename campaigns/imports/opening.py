@@ -20,7 +20,7 @@ from campaigns.imports.columns import Columns, ColumnWishes, NoPhoneColumn, map_
 from campaigns.imports.contacts import RowReader
 from campaigns.imports.files.opening import open_rows
 from campaigns.imports.files.rows import RowSource
-from campaigns.imports.plain_numbers import NumberReader
+from campaigns.imports.plain_numbers import Allowed, NumberReader
 from campaigns.imports.report import ABOUT
 from telephony.toll_gate.destinations import DialingRules
 from telephony.toll_gate.gate import load_rules
@@ -78,7 +78,7 @@ class Opened:
     sha256: str
 
     def reader(self, now: datetime) -> RowReader:
-        return RowReader(self.columns, NumberReader(self.region), self.rules, now)
+        return RowReader(self.columns, NumberReader(self.region), Allowed(self.rules), now)
 
 
 async def load_needs(

@@ -1,21 +1,25 @@
 """Phone numbers in the plain forms that nearly every row has, read without the whole machinery.
 
-`NumberReader.read` gives exactly what `parse_number` does; what is not plain is left to it. The shapes come from
-phonenumbers' own metadata.
+`NumberReader.read` gives exactly what `parse_number` does, and `Allowed.why_not` what `DialingRules.why_not` does; what
+is not plain is left to them. The shapes come from phonenumbers' own metadata.
 """
 
 import re
+from collections.abc import Collection
 from functools import cache
 
+import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
-from phonenumbers.phonemetadata import PhoneMetadata
+from phonenumbers.phonemetadata import PhoneMetadata, PhoneNumberDesc
 
 from app.ids import E164
 from telephony.lines.numbers import InvalidNumber, parse_number
+from telephony.toll_gate.destinations import REFUSED_PATTERNS, DialingRules
 
 SHORTEST_PLAIN = 7
 """National digits. Shorter ones may be emergency and short numbers."""
 
+_SPECIAL = ("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail")
 _MARKS = str.maketrans("", "", " -().")
 
 
@@ -45,6 +49,45 @@ class NumberReader:
         except InvalidNumber:
             return False
         return True
+
+
+class Allowed:
+    """Where an organization may dial. Ordinary numbers of a code's main country are told by one pattern."""
+
+    def __init__(self, rules: DialingRules) -> None:
+        self._rules = rules
+        countries = {rules.org_country, *rules.allowed_countries}
+        codes = {str(phonenumbers.country_code_for_region(country)) for country in countries}
+        patterns = [rf"{code}(?:{_ordinary(code, countries)})" for code in sorted(codes & _CODES)]
+        refused = "|".join(f"(?:{pattern.pattern})$" for pattern, _ in REFUSED_PATTERNS)
+        usual = "|".join(patterns) or r"(?!)"
+        self._plain = re.compile(rf"(?!{refused})\+(?:{usual})", re.ASCII)
+
+    def why_not(self, number: E164) -> str | None:
+        """The reason why it is not dialed, or None."""
+        rules = self._rules
+        if (
+            not self._plain.fullmatch(number)
+            or number in rules.own_numbers
+            or number.startswith(rules.refused_prefixes)
+        ):
+            return rules.why_not(number)
+        return None
+
+
+def _ordinary(code: str, countries: Collection[str]) -> str:
+    """National digits that are surely a fixed line or a mobile of the code's main country, if that is allowed."""
+    metadata = _main_metadata(code)
+    if metadata is None or metadata.id not in countries or metadata.leading_digits:
+        return "(?!)"
+    special = "|".join(filter(None, (_shape(getattr(metadata, name)) for name in _SPECIAL)))
+    usual = "|".join(dict.fromkeys(filter(None, (_shape(metadata.fixed_line), _shape(metadata.mobile)))))
+    barred = "|".join(filter(None, (special and f"(?:{special})$", metadata.national_prefix_for_parsing, "0")))
+    return rf"(?!{barred})(?={_shape(metadata.general_desc)}$)(?:{usual})"
+
+
+def _shape(desc: PhoneNumberDesc | None) -> str:
+    return f"(?:{desc.national_number_pattern})" if desc and desc.national_number_pattern else ""
 
 
 def calling_code(number: str) -> str:

@@ -16,7 +16,7 @@ from campaigns.imports.files.opening import reopen_rows
 from campaigns.imports.files.rows import Dialect
 from campaigns.imports.importing import LEASE_SECONDS, ImportTakenOver, Job, run_import
 from campaigns.imports.opening import ImportOptions, load_needs
-from campaigns.imports.plain_numbers import NumberReader
+from campaigns.imports.plain_numbers import Allowed, NumberReader
 
 POLL_SECONDS = 5.0
 
@@ -65,6 +65,6 @@ async def _reopen(db: Database, row: Row, file: BinaryIO) -> Job:
     source = await asyncio.to_thread(reopen_rows, file, Dialect.from_json(row["dialect"]))
     needs = await load_needs(db, row["org_id"])
     reader = RowReader(
-        Columns.from_json(row["columns"]), NumberReader(region), needs.rules, datetime.fromisoformat(now)
+        Columns.from_json(row["columns"]), NumberReader(region), Allowed(needs.rules), datetime.fromisoformat(now)
     )
     return Job(row["id"], row["org_id"], row["campaign_id"], row["fence"], source, reader, options, row["warnings"])

@@ -283,15 +283,7 @@ async def insert_contacts(
         campaign_id,
         import_id,
         [uuid_utils.uuid7() for _ in contacts],
-        [c.line for c in contacts],
-        [c.phone for c in contacts],
-        [c.phones for c in contacts],
-        [c.name for c in contacts],
-        [c.variables for c in contacts],
-        [c.time_zone for c in contacts],
-        [c.consent_at for c in contacts],
-        [c.consent_expires_at for c in contacts],
-        [c.consent_source for c in contacts],
+        *list(zip(*contacts, strict=True))[:-1],
     )
     assert row is not None  # an aggregate always has one
     return Added(row["count"], row["blocked"] or [])
