@@ -63,9 +63,15 @@ def test_a_mix_cannot_be_called_inline() -> None:
         parse_persona({"kind": "mix", "of": {"confirms": 1}})
 
 
+def parse_answers(**content: object) -> Answers:
+    persona = parse_persona(content)
+    assert isinstance(persona, Answers)
+    return persona
+
+
 def test_a_call_without_sound_lasts_as_long_as_it_would_with_it() -> None:
     chance = Random(1)
-    assert 5 <= stay_seconds(Answers(talks_between=(5.0, 6.0)), chance) <= 6
+    assert 5 <= stay_seconds(parse_answers(talks_between=[5, 6]), chance) <= 6
     greeting = "Please leave a message after the tone."
     assert stay_seconds(Voicemail(greeting=greeting, records_seconds=8), chance) == speech_seconds(greeting) + 8
     assert stay_seconds(Voicemail(greeting=greeting, full=True), chance) == speech_seconds(greeting)
@@ -74,7 +80,7 @@ def test_a_call_without_sound_lasts_as_long_as_it_would_with_it() -> None:
 
 async def test_simulated_seconds_pass_as_fast_as_the_mode_says() -> None:
     mode = Mode(signaling_only=True, time_scale=1000)
-    callee = SilentCallee(Answers(talks_between=(40.0, 40.0)), mode, Random(1))
+    callee = SilentCallee(parse_answers(talks_between=[40, 40]), mode, Random(1))
     await callee.prepare()
     assert callee.stayed_seconds == 40
     await callee.act()
