@@ -27,6 +27,8 @@ class ConversationState:
     """Told (from, to) when another agent has taken over, before it speaks."""
     variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the call knows about the person; fills `{{ name }}`, else the definition's default does."""
+    zone: str = ""
+    """The IANA time zone of the person, empty where nobody knows."""
     answered: bool = False
     """Nothing is said before. Set it before the session starts, or call `answer` later."""
     rescue: bool = False

@@ -1,9 +1,12 @@
 """The beginning of a call: which call it is, which team answers it, and what its agents know already."""
 
 from dataclasses import dataclass
+from zoneinfo import available_timezones
 
+import phonenumbers
 from livekit import rtc
 from livekit.agents import NOT_GIVEN, ChatContext, NotGivenOr
+from phonenumbers import timezone
 
 from agents.conversation import build_agents
 from agents.conversation_state import ConversationState
@@ -16,7 +19,7 @@ from agents.team.definition import TeamDefinition
 from agents.team.teams import load_team_version
 from app.db import Database
 from app.errors import NotFound
-from telephony.calls import Call, DispatchMetadata, End, EndReason, EndResult, leave_hint, load_call
+from telephony.calls import Call, Direction, DispatchMetadata, End, EndReason, EndResult, leave_hint, load_call
 from telephony.inbound import answer_inbound, read_sip_arrival
 
 SIP_LEG_SECONDS = 3.0
@@ -66,6 +69,20 @@ async def identify_call(db: Database, room: rtc.Room, metadata: DispatchMetadata
     return await answer_inbound(db, arrival)
 
 
+def find_zone(call: Call) -> str:
+    """The person's time zone: what their list says (the variable `time_zone`), else the only one in which their number
+    may be; empty otherwise."""
+    given = call.variables.get("time_zone")
+    if isinstance(given, str) and given in available_timezones():
+        return given
+    number = call.to_number if call.direction is Direction.OUTBOUND else call.from_number
+    try:
+        zones = timezone.time_zones_for_number(phonenumbers.parse(number or ""))
+    except phonenumbers.NumberParseException:
+        return ""
+    return zones[0] if len(zones) == 1 and zones[0] in available_timezones() else ""
+
+
 def prepare_agents(
     opened: Opened, providers: Providers, db: Database, transcript: Transcript, ending: Ending, *, answered: bool
 ) -> ConversationState:
@@ -84,6 +101,7 @@ def prepare_agents(
         leave_hint=lambda hint: leave_hint(db, call.id, hint),
         on_handoff=on_handoff,
         variables=call.variables,
+        zone=find_zone(call),
         answered=answered,
         rescue=opened.rescue,
         active=opened.active,

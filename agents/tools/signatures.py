@@ -35,5 +35,6 @@ SIGNATURES: Mapping[str, Mapping[str, Parameter]] = {
     "look_up": {"topic": Parameter()},
     "record_outcome": {"outcome": Parameter(choices=tuple(Outcome))},
     "save_details": {"field": Parameter(), "value": Parameter()},
+    "schedule_callback": {"when": Parameter()},
 }
 """By the names that a team file writes; then by argument name."""

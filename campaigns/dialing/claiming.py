@@ -14,6 +14,7 @@ from campaigns.dialing.attempts import Claim, Terms, Times
 from campaigns.dialing.lanes import store as lane_store
 from campaigns.gates.calling import judge_hours
 from campaigns.gates.policy import load_policy
+from campaigns.rules.callbacks import recall
 from campaigns.rules.pacing import Lane, Mode, OrgLimits, Pace, Room, plan_claims
 
 LOOK_AT_ONCE = 500
@@ -147,6 +148,11 @@ def _read_limits(settings: Row | None, campaigns: Sequence[Row], others: Sequenc
     )
 
 
+def _zone_known(time_zone: str | None) -> dict[str, str]:
+    """The agent reads by it what "after lunch" means."""
+    return {"time_zone": time_zone} if time_zone else {}
+
+
 def _read_claim(row: Row, terms: Terms, deadline: float) -> Claim:
     return Claim(
         attempt_id=row["id"],
@@ -157,7 +163,7 @@ def _read_claim(row: Row, terms: Terms, deadline: float) -> Claim:
         name=row["name"],
         terms=terms,
         deadline=deadline,
-        variables=row["variables"],
+        variables={**recall(row["memory"]), **row["variables"], **_zone_known(row["time_zone"])},
         time_zone=row["time_zone"],
         consent_at=row["consent_at"],
         consent_expires_at=row["consent_expires_at"],

@@ -1,9 +1,10 @@
 """The end of an attempt: its call is over, so it gets a disposition, and its contact is finished or due again."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from zoneinfo import ZoneInfo
+from typing import Any
 
 from app.clock import utc_now
 from app.db import Connection, Database, Row
@@ -12,6 +13,7 @@ from campaigns.dialing.attempts import Failpoint, Point, Times, no_failpoint
 from campaigns.dialing.recording import Open, release_undialed
 from campaigns.do_not_call import store as do_not_call_store
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
+from campaigns.rules.callbacks import read_callback, remember, zone_for
 from campaigns.rules.dispositions import Disposition, OutcomeCodes, decide_disposition
 from campaigns.rules.retries import Facts, NextTry, RetryRule, plan_next
 from telephony.calls import AtFault, End, EndReason, EndResult
@@ -21,11 +23,14 @@ SETTLE_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Settlement:
-    """What an attempt, by its row of `select_ended`, came to. `again`: None where the contact is finished."""
+    """What an attempt, by its row of `select_ended`, came to. `again`: None where the contact is finished.
+    `callback_at`: the person asked for it. `memory`: what the next call knows of this one."""
 
     row: Row
     disposition: str
     again: NextTry | None
+    callback_at: datetime | None = None
+    memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 async def settle_ended(db: Database, times: Times, *, failpoint: Failpoint = no_failpoint) -> int:
@@ -65,15 +70,23 @@ def decide(row: Row, now: datetime) -> Settlement:
         answered=row["answered_at"] is not None,
         codes=OutcomeCodes.read(row["outcomes"]),
     )
+    zone, answered = zone_for(row["time_zone"], row["dialed"]), row["answered_at"] is not None
+    callback_at = read_callback(row["hint"], zone=zone, now=now) if disposition == Disposition.CALLBACK else None
+    memory = remember(
+        row["memory"], at=now, disposition=disposition, phone=row["dialed"], hint=row["hint"], answered=answered
+    )
     facts = Facts(
         disposition=disposition,
         attempts_made=row["attempts_made"] + 1,
         phone_index=row["phone_index"],
         phones=row["phones"],
         now=now,
-        zone=ZoneInfo(row["time_zone"]) if row["time_zone"] else None,
+        zone=zone,
+        callback_at=callback_at,
+        wrong_numbers=memory.get("wrong_numbers", ()),
     )
-    return Settlement(row, disposition, plan_next(RetryRule.read(row["retry"]), facts))
+    again = plan_next(RetryRule.read(row["retry"]), facts)
+    return Settlement(row, disposition, again, callback_at if again else None, memory)
 
 
 async def write_settlements(connection: Connection, settlements: Sequence[Settlement]) -> None:
@@ -94,6 +107,8 @@ async def write_settlements(connection: Connection, settlements: Sequence[Settle
         dispositions=[one.disposition for one in settlements],
         due_at=[one.again.due_at if one.again else None for one in settlements],
         phone_index=[one.again.phone_index if one.again else None for one in settlements],
+        callback_at=[one.callback_at for one in settlements],
+        memories=[json.dumps(dict(one.memory)) for one in settlements],
     )
     for one in settlements:
         if one.disposition == Disposition.DO_NOT_CALL:

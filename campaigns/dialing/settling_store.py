@@ -59,19 +59,26 @@ async def set_contacts_dialed(
     dispositions: Sequence[str],
     due_at: Sequence[datetime | None],
     phone_index: Sequence[int | None],
+    callback_at: Sequence[datetime | None] | None = None,
+    memories: Sequence[str] | None = None,
 ) -> None:
-    """One dial more each; due again then, on that number of theirs, or finished where `due_at` is None."""
+    """One dial more each; due again then, on that number of theirs, or finished where `due_at` is None. `memories`:
+    JSON; None leaves them."""
     await connection.execute(
         """
         update contacts c set status = case when n.due_at is null then 'finished' else 'waiting' end,
                               due_at = coalesce(n.due_at, c.due_at), attempts_made = c.attempts_made + 1,
                               disposition = n.disposition, phone_index = coalesce(n.phone_index, c.phone_index),
-                              finished_at = case when n.due_at is null then now() end
-        from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::int[]) n (id, disposition, due_at, phone_index)
+                              finished_at = case when n.due_at is null then now() end,
+                              callback_at = n.callback_at, memory = coalesce(n.memory::jsonb, c.memory)
+        from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::int[], $5::timestamptz[], $6::text[])
+          n (id, disposition, due_at, phone_index, callback_at, memory)
         where c.id = n.id and c.status = 'in-flight'
         """,
         list(contact_ids),
         list(dispositions),
         list(due_at),
         list(phone_index),
+        list(callback_at or [None] * len(contact_ids)),
+        list(memories or [None] * len(contact_ids)),
     )
