@@ -1,5 +1,6 @@
 """May this number ring at this moment? Pure."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from app.ids import E164
@@ -16,6 +17,32 @@ def find_opening(schedule: Schedule, phone: E164, time_zone: str | None) -> Open
     """The hours that hold for the number; `time_zone`: of the list, believed if it is one."""
     zone = read_zone(time_zone) if time_zone else None
     return open_at(schedule, find_place(phone), zone)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """What holds at one place at one moment."""
+
+    opening: Opening
+    ruling: Ruling
+
+
+class Spots:
+    """The answers for one moment: contacts of a batch share few places, so each place is judged once."""
+
+    def __init__(self, schedule: Schedule, now: datetime) -> None:
+        self._schedule, self._now = schedule, now
+        self._known: dict[tuple[Place, str | None], Spot] = {}
+
+    def find(self, phone: E164, time_zone: str | None) -> Spot:
+        """`time_zone`: of the list."""
+        place = find_place(phone)
+        spot = self._known.get((place, time_zone))
+        if spot is None:
+            opening = find_opening(self._schedule, phone, time_zone)
+            spot = Spot(opening, judge_hours(self._schedule, phone, time_zone, self._now))
+            self._known[(place, time_zone)] = spot
+        return spot
 
 
 def judge_hours(schedule: Schedule, phone: E164, time_zone: str | None, now: datetime) -> Ruling:

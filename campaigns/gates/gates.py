@@ -4,9 +4,9 @@ Asked for a batch of contacts at once inside the transaction that commits the in
 that is seen, and two dialers never pass one number at the same time where its calls are counted.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -14,9 +14,10 @@ from typing import Any
 from app.db import Connection, Row
 from app.ids import E164, CampaignId, ContactId, OrgId
 from campaigns.gates import store
-from campaigns.gates.calling import find_opening, judge_hours
+from campaigns.gates.calling import Spots
+from campaigns.gates.counting import NO_CAPS as NOT_COUNTED
+from campaigns.gates.counting import Wanted, count_dials, judge_caps, number_limits
 from campaigns.gates.policy import Policy, load_policy
-from campaigns.rules.calling.caps import MOST, WEEK, Dials, Limits, judge_cap
 from campaigns.rules.calling.consent import judge_consent
 from campaigns.rules.calling.ruling import Ruling
 
@@ -64,8 +65,6 @@ class Verdict:
         return cls(gate, ruling.passed, ruling.reason, ruling.source, ruling.next_at)
 
 
-SOON = timedelta(seconds=60)
-BUSY = timedelta(seconds=5)
 TollGate = Callable[[E164], str | None]
 """Why a number is not dialed, or None."""
 
@@ -92,19 +91,19 @@ async def check_gates(
     shared = [judge_campaign(policy, now), judge_window(policy, now)]
     phones = sorted({candidate.phone for candidate in candidates})
     listed = await store.select_listed(connection, policy.org_id, policy.campaign_id, phones)
-    counted = await _count_dials(connection, policy, candidates, now=now, lock=lock)
+    spots = Spots(policy.schedule, now)
+    wanted = [_want(policy, one, spots) for one in candidates]
+    counted = await count_dials(connection, policy.org_id, policy.campaign_id, policy.caps, wanted, now=now, lock=lock)
     verdicts: dict[ContactId, list[Verdict]] = {}
     dialed: set[E164] = set()
-    for one in candidates:
+    for one, want in zip(candidates, wanted, strict=True):
         found = [*shared, _judge_consent(policy, one, now), judge_listed(listed.get(one.phone))]
-        if policy.suppression.url is not None:
-            found.append(suppression.get(one.contact_id) or Verdict(Gate.SUPPRESSION, False, NOT_ASKED, None, now))
-        else:
-            found.append(NOBODY_ASKED)
+        found.append(_judge_veto(policy, suppression.get(one.contact_id), now))
         if toll_gate is not None:
             found.append(judge_toll(toll_gate(one.phone)))
-        found.append(Verdict.of(Gate.CALLING_HOURS, judge_hours(policy.schedule, one.phone, one.time_zone, now)))
-        found.append(_judge_caps(policy, one, counted, now, about_to_dial=one.phone in dialed))
+        found.append(Verdict.of(Gate.CALLING_HOURS, spots.find(one.phone, one.time_zone).ruling))
+        caps = judge_caps(policy.caps, want, counted, now=now, about_to_dial=one.phone in dialed)
+        found.append(NO_CAPS if caps is NOT_COUNTED else Verdict.of(Gate.CAPS, caps))
         if first_refusal(found) is None:
             dialed.add(one.phone)
         verdicts[one.contact_id] = found
@@ -133,11 +132,10 @@ def to_evidence(verdicts: Iterable[Verdict]) -> list[dict[str, Any]]:
 
 # -- the gates one by one
 
-NOT_ASKED = "who may veto the dial was not asked yet"
 NOBODY_ASKED = Verdict(Gate.SUPPRESSION, True, "the campaign asks nobody")
 NOT_LISTED = Verdict(Gate.DO_NOT_CALL, True, "on no list")
 TOLL_PASSED = Verdict(Gate.TOLL_GATE, True, "the destination is allowed")
-NO_CAPS = Verdict(Gate.CAPS, True, "calls are not counted")
+NO_CAPS = Verdict.of(Gate.CAPS, NOT_COUNTED)
 
 
 def judge_campaign(policy: Policy, now: datetime) -> Verdict:
@@ -179,68 +177,12 @@ def _judge_consent(policy: Policy, one: Candidate, now: datetime) -> Verdict:
     return Verdict.of(Gate.CONSENT, ruling)
 
 
-def number_limits(policy: Policy, one: Candidate) -> Limits:
-    """The campaign's own, or what the law of the place allows a day if that is less."""
-    limits = policy.caps.number
-    by_law = find_opening(policy.schedule, one.phone, one.time_zone).per_day
-    if by_law is None or (limits.per_day is not None and limits.per_day <= by_law):
-        return limits
-    return limits.model_copy(update={"per_day": by_law})
+def _judge_veto(policy: Policy, asked: Verdict | None, now: datetime) -> Verdict:
+    if policy.suppression.url is None:
+        return NOBODY_ASKED
+    return asked or Verdict(Gate.SUPPRESSION, False, "who may veto the dial was not asked yet", None, now)
 
 
-@dataclass(frozen=True)
-class _Counted:
-    """`ours`: numbers that nobody else can be about to dial; None: nobody asked."""
-
-    dials: Mapping[ContactId, Row]
-    ours: Set[str] | None
-
-
-async def _count_dials(
-    connection: Connection, policy: Policy, candidates: Sequence[Candidate], *, now: datetime, lock: bool
-) -> _Counted:
-    """Only of contacts with a cap. The locks are taken by a statement of their own: what is counted after it includes
-    whatever the last holder of a lock dialed."""
-    limited = [one for one in candidates if number_limits(policy, one).any]
-    wanted = candidates if policy.caps.contact.any else limited
-    if not wanted:
-        return _Counted({}, None)
-    ours = None
-    if lock and limited:
-        ours = await store.try_lock_phones(connection, policy.org_id, sorted({one.phone for one in limited}))
-    dials = await store.select_dials(
-        connection,
-        policy.org_id,
-        [(one.contact_id, one.phone) for one in wanted],
-        campaign_id=None if policy.caps.across_campaigns else policy.campaign_id,
-        since=now - WEEK,
-        most=MOST,
-    )
-    return _Counted({ContactId(contact_id): row for contact_id, row in dials.items()}, ours)
-
-
-def _judge_caps(policy: Policy, one: Candidate, counted: _Counted, now: datetime, *, about_to_dial: bool) -> Verdict:
-    number, contact = number_limits(policy, one), policy.caps.contact
-    row = counted.dials.get(one.contact_id)
-    if row is None:
-        return NO_CAPS
-    if number.any and (about_to_dial or (counted.ours is not None and one.phone not in counted.ours)):
-        wait = SOON if about_to_dial else BUSY
-        return Verdict(Gate.CAPS, False, "this number is being dialed for another contact", None, now + wait)
-    rulings: list[Ruling] = []
-    if contact.any:
-        dials = Dials(row["contact_recent"] or (), row["contact_in_all"])
-        rulings.append(judge_cap(contact, dials, whose="the contact", now=now))
-    if number.any:
-        dials = Dials(row["number_recent"] or (), row["number_in_all"])
-        rulings.append(judge_cap(number, dials, whose="the number", now=now))
-    return Verdict.of(Gate.CAPS, combine(rulings))
-
-
-def combine(rulings: Sequence[Ruling]) -> Ruling:
-    """All must pass: never wins over later, and the latest over the sooner."""
-    refused = [ruling for ruling in rulings if not ruling.passed]
-    if not refused:
-        return Ruling(True, "; ".join(ruling.reason for ruling in rulings), rulings[0].source)
-    never = [ruling for ruling in refused if ruling.next_at is None]
-    return never[0] if never else max(refused, key=lambda ruling: ruling.next_at or datetime.min.replace(tzinfo=UTC))
+def _want(policy: Policy, one: Candidate, spots: Spots) -> Wanted:
+    by_law = spots.find(one.phone, one.time_zone).opening.per_day
+    return Wanted(one.contact_id, one.phone, number_limits(policy.caps, by_law))

@@ -82,6 +82,7 @@ class Opening:
     left_out: Sequence[date]
     margin: timedelta
     _steps: dict[int, bool] = field(default_factory=dict)
+    _known: dict[int, int] = field(default_factory=dict)
 
     def is_open(self, at: datetime) -> bool:
         return bool(self.zones) and self._at(at) and self._at(at + self.margin)
@@ -92,12 +93,15 @@ class Opening:
             return None
         if self.is_open(at):
             return at
-        step = self.walls.start + ((at - self.walls.start) // STEP + 1) * STEP
-        while step < until:
-            if self.is_open(step):
-                return step
-            step += STEP
-        return None
+        passed: list[int] = []
+        step, end = (at - self.walls.start) // STEP + 1, (until - self.walls.start) // STEP
+        while step < end and step not in self._known and not self.is_open(self.walls.start + step * STEP):
+            passed.append(step)
+            step += 1
+        found = self._known.get(step, step)
+        # What was walked once need not be walked again.
+        self._known.update(dict.fromkeys(passed, found))
+        return self.walls.start + found * STEP if found < end else None
 
     def _at(self, at: datetime) -> bool:
         step = (at - self.walls.start) // STEP

@@ -82,9 +82,9 @@ class Judge:
     def _opening(self, case: Case, person: Person) -> Opening:
         zone = person.candidate.time_zone
         own = zone if zone in ZONES else None
-        key = (case.id, own, person.country, person.state, None if own else person.candidate.phone)
+        zones = [own] if own else zones_of(person.candidate.phone)
+        key = (case.id, tuple(zones), person.country, person.state)
         if key not in self.openings:
-            zones = [own] if own else zones_of(person.candidate.phone)
             books = [Rulebook(written(case))] if "hours" in case.calling else []
             books += defaults(case, person)
             if case.calling["holidays"] == "closed":
