@@ -49,11 +49,20 @@ class Second:
 
 @dataclass(frozen=True)
 class Record:
-    """What a campaign of many days came to. `busy`: share of the people's time spent in calls."""
+    """What a campaign came to. `days`: of each, the people's seconds in calls, and their seconds there."""
 
     seconds: Sequence[Second]
-    busy: float
+    days: Sequence[tuple[int, int]]
     dialed: int
+
+    def share_busy(self, days: int | None = None) -> float:
+        """Of the people's time, over the first `days`, else all."""
+        counted = self.days[:days]
+        return sum(busy for busy, _ in counted) / sum(there for _, there in counted)
+
+    @property
+    def share_abandoned(self) -> float:
+        return self.abandoned / self.answered
 
     @property
     def answered(self) -> int:
@@ -97,6 +106,11 @@ class Dice:
             rates[start : start + length] *= math.exp(rng.uniform(math.log(1 / 3), math.log(2.5)))
         return np.clip(rates, 0.02, 0.8).repeat(60).tolist()
 
+    def draw_free_days(self) -> int:
+        """After a shift: mostly none; now and then a weekend, and sometimes weeks in which the campaign is paused."""
+        kind = self._rng.random()
+        return 0 if kind < 0.8 else 2 if kind < 0.97 else int(self._rng.integers(3, 40))
+
     def draw_breaks(self) -> dict[int, int]:
         """Second of the day → how many people more (or, negative, fewer) are away from then on."""
         breaks: dict[int, int] = {}
@@ -112,20 +126,21 @@ class Ledger:
     """What the pacer may know of the past, as its rows would tell it."""
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[int, int, int]] = deque()
+        self._recent: deque[tuple[int, int, int, int]] = deque()
         self._month: deque[tuple[int, int, int, int]] = deque()
         self.recent = Outcomes()
         self.month = Outcomes()
 
     def write(self, at: int, dialed: int, answered: int, abandoned: int) -> None:
         if dialed or answered or abandoned:
-            self._recent.append((dialed, answered, abandoned))
-            self._month.append((at, dialed, answered, abandoned))
+            for kept in (self._recent, self._month):
+                kept.append((at, dialed, answered, abandoned))
             self.recent = _plus(self.recent, dialed, answered, abandoned)
             self.month = _plus(self.month, dialed, answered, abandoned)
-        while self.recent.answered > 1000:
-            self.recent = _plus(self.recent, *(-number for number in self._recent.popleft()))
-        while self._month and self._month[0][0] < at - MONTH_SECONDS:
+        oldest = at - MONTH_SECONDS
+        while self._recent and (self.recent.answered > 1000 or self._recent[0][0] < oldest):
+            self.recent = _plus(self.recent, *(-number for number in self._recent.popleft()[1:]))
+        while self._month and self._month[0][0] < oldest:
             self.month = _plus(self.month, *(-number for number in self._month.popleft()[1:]))
 
 
@@ -154,6 +169,7 @@ class Shift:
         self.turn = began % DRAWN
 
     def run(self, pacer: Pacer) -> None:
+        self.ledger.write(self.began, 0, 0, 0)
         for now in range(self.length + RING_OUT_SECONDS + PATIENCE_SECONDS):
             self._free_people(now)
             answered = self._hear(now)
@@ -241,17 +257,19 @@ class Shift:
 
 
 def run_campaign(setting: Setting, pacer: Pacer, *, days: int) -> Record:
-    """Shift after shift, one each day at the same hour."""
+    """Shift after shift, each on a day of its own, with days off between some."""
     dice, ledger = Dice(setting), Ledger()
     seconds: list[Second] = []
-    busy = staffed = dialed = 0
-    for day in range(days):
-        shift = Shift(setting, dice, ledger, day * DAY_SECONDS + 9 * 3600)
+    busy: list[tuple[int, int]] = []
+    dialed = today = 0
+    for _ in range(days):
+        shift = Shift(setting, dice, ledger, today * DAY_SECONDS + 9 * 3600)
         shift.run(pacer)
         seconds += shift.seconds
-        busy, staffed = busy + shift.busy_seconds, staffed + shift.staffed_seconds
+        busy.append((shift.busy_seconds, shift.staffed_seconds))
         dialed += shift.total_dialed
-    return Record(seconds, busy / staffed, dialed)
+        today += 1 + dice.draw_free_days()
+    return Record(seconds, busy, dialed)
 
 
 def find_worst_window(seconds: Sequence[Second]) -> float:

@@ -16,6 +16,11 @@ MEMORY_SECONDS = 60.0
 PRIOR_DIALS = 20.0
 """How many dials what is usual counts for."""
 
+FEW_DIALS = 10.0
+UNTRIED_RATE = 0.5
+"""Until dials of the last minutes tell otherwise, every other one counts as answered: what was usual yesterday, or
+before the pause, may be a third of what is true today. The fear fades by 1/e for each FEW_DIALS."""
+
 LONGEST_RING = 60
 
 
@@ -60,13 +65,15 @@ def seconds_until(curve: RingCurve, share: float) -> int:
 
 def estimate_answer_rate(cohorts: Sequence[Cohort], curve: RingCurve, *, usual: float) -> AnswerRate:
     """`usual`: the rate of the last thousand or so, for when few dials are new."""
-    answered, dialed, last = PRIOR_DIALS * usual, PRIOR_DIALS, len(curve) - 1
+    answered, tried, last = 0.0, 0.0, len(curve) - 1
     for age, number, answers, _ in cohorts:
         weight = math.exp(-age / MEMORY_SECONDS)
         answered += weight * answers
-        dialed += weight * number * (curve[int(age)] if age < last else 1.0)
-    share = min(max(answered / dialed, 0.005), 0.95)
-    return AnswerRate(share, share * (1 - share) / dialed)
+        tried += weight * number * (curve[int(age)] if age < last else 1.0)
+    share = (answered + PRIOR_DIALS * usual) / (tried + PRIOR_DIALS)
+    share += max(0.0, UNTRIED_RATE - share) * math.exp(-tried / FEW_DIALS)
+    share = min(max(share, 0.005), 0.95)
+    return AnswerRate(share, share * (1 - share) / (tried + PRIOR_DIALS))
 
 
 def _usual_rings() -> RingCurve:

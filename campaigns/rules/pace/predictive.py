@@ -91,19 +91,25 @@ def count_to_predict(floor: Floor, rule: Predictive, *, rate: AnswerRate | None 
         return certain
     risk = decide_risk(floor.recent, most_abandoned=rule.max_abandoned)
     looks = look_ahead(floor, rate or find_rate(floor))
-    if not _is_fine(looks, 0, risk, credit):
-        return certain
     most = MOST_PER_PERSON * (floor.idle + floor.busy)
+    return max(certain, count_fine(looks, risk=risk, credit=credit, most=most))
+
+
+def count_fine(looks: Sequence["Look"], *, risk: float, credit: float, most: int) -> int:
+    """How many dials more carry no more than `risk`, and could be borne by `credit`; up to `most`."""
+    if not _is_fine(looks, 0, risk, credit):
+        return 0
     fine, too_many = 0, 1
-    while too_many < most and _is_fine(looks, too_many, risk, credit):
+    while too_many <= most and _is_fine(looks, too_many, risk, credit):
         fine, too_many = too_many, too_many * 2
+    too_many = min(too_many, most + 1)
     while too_many - fine > 1:
         middle = (fine + too_many) // 2
         if _is_fine(looks, middle, risk, credit):
             fine = middle
         else:
             too_many = middle
-    return max(certain, fine)
+    return fine
 
 
 def find_rate(floor: Floor) -> AnswerRate:

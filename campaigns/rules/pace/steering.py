@@ -7,7 +7,7 @@ of abandoned calls; what the model gets wrong is made good by what was counted.
 import math
 from dataclasses import dataclass
 
-TARGET = 0.75
+TARGET = 0.8
 """Of the share allowed: what is steered to. Utilization is flat near the limit; a shock is not."""
 
 GAIN = 4.0
