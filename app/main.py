@@ -26,7 +26,7 @@ from app.api import (
 )
 from app.api.calls import records
 from app.api.calls import routes as calls
-from app.api.campaigns import outcomes, scheduled_calls, schedules
+from app.api.campaigns import imports, outcomes, scheduled_calls, schedules
 from app.api.campaigns import routes as campaigns
 from app.api.dependencies import State
 from app.api.wire.metrics import Metrics
@@ -36,6 +36,7 @@ from app.db import Database
 from app.docs_page import serve_docs
 from app.live import LiveEvents
 from app.settings import Settings
+from campaigns.imports.resuming import watch_imports
 from telephony.outbound import build_lines
 from telephony.watch.rescue import watch_calls
 
@@ -51,6 +52,7 @@ ROUTERS = (
     calls,
     records,
     campaigns,
+    imports,
     outcomes,
     webhook_endpoints,
     schedules,
@@ -110,6 +112,8 @@ async def open_state(settings: Settings, metrics: Metrics) -> AsyncGenerator[Sta
         parts.push_async_callback(lines.close)
         # Every replica watches: a call whose agent died is rescued by whoever sees it first.
         lines.keep(watch_calls(lines), name="watch calls")
+        # And an import whose process died is finished by whoever is left.
+        lines.keep(watch_imports(db), name="watch imports")
         live = LiveEvents(settings.database_session_url or settings.database_url)
         await parts.enter_async_context(live.running())
         yield State(settings, db, lines, live, metrics)

@@ -14,15 +14,16 @@ from uuid import UUID
 import asyncpg
 
 from app.clock import utc_now
-from app.db import Connection, Database, DatabaseUnavailable, Row
+from app.db import Connection, Database, DatabaseUnavailable
 from app.errors import Conflict, InvalidInput
 from app.ids import CampaignId, OrgId
+from campaigns.campaigns import CampaignState, CampaignStatus, select_campaign
 from campaigns.imports import store
-from campaigns.imports.columns import Columns
 from campaigns.imports.contacts import Batch, RowReader, as_text
 from campaigns.imports.files.rows import EmptyFile, Position, RowSource
 from campaigns.imports.opening import Elsewhere, ImportOptions, Opened, load_needs, open_import
-from campaigns.imports.report import MOST_FAULTS_TOLD, ImportReport, build_report
+from campaigns.imports.reading import ImportNotFound, load_import
+from campaigns.imports.report import ImportReport
 from campaigns.imports.writing import Share, deal, write_contacts
 
 LANES = 2
@@ -45,6 +46,12 @@ class Once:
     request_hash: bytes
 
 
+class ImportKeyReused(Conflict):
+    """The Idempotency-Key came before, with another request."""
+
+    code = "idempotency_key_reused"
+
+
 @dataclass(frozen=True)
 class Job:
     """An import under way, held by this process under `fence`."""
@@ -57,6 +64,14 @@ class Job:
     reader: RowReader
     options: ImportOptions
     warnings: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Started:
+    """`job`: None where the same request came before, and its import is under way or over."""
+
+    import_id: UUID
+    job: Job | None
 
 
 async def import_contacts(
@@ -116,18 +131,44 @@ async def begin_import(
     return Job(import_id, org_id, campaign_id, fence, opened.source, reader, opened.options, opened.warnings)
 
 
+async def start_import(
+    db: Database,
+    org_id: OrgId,
+    campaign_id: CampaignId,
+    opened: Opened,
+    *,
+    file_name: str = "",
+    once: Once | None = None,
+    claims: Mapping[str, Any] | None = None,
+) -> Started:
+    """The file is safe with us, and will be imported. Raises CampaignNotFound, CampaignState, ImportKeyReused."""
+    async with db.system() if claims is None else db.request(claims) as connection:
+        if once is not None:
+            await store.lock_key(connection, org_id, once.key)
+            row = await store.select_import_by_key(connection, org_id, once.key)
+            if row is not None and bytes(row["request_hash"]) != once.request_hash:
+                raise ImportKeyReused("This Idempotency-Key came before with another file or other wishes.")
+            if row is not None:
+                return Started(row["id"], None)
+        campaign = await select_campaign(connection, org_id, campaign_id)
+        if campaign.status is CampaignStatus.FINISHED:
+            raise CampaignState("The campaign is finished; make another one for these contacts.")
+        job = await begin_import(connection, org_id, campaign_id, opened, file_name=file_name, once=once)
+    return Started(job.id, job)
+
+
 async def run_import(db: Database, job: Job) -> ImportReport:
     """To the end of the file. Raises InvalidInput where the file breaks: the import has failed then, and says so; and
     ImportTakenOver."""
     try:
         await _write_blocks(db, job)
-        report = await load_report(db, job.org_id, job.id)
+        report = (await load_import(db, job.org_id, job.id)).report
         if report.rows == 0:
             raise EmptyFile("The file has column names and no contact under them.")
     except InvalidInput as error:
         await _end(db, job, "failed", error.detail)
         raise
-    except asyncpg.ForeignKeyViolationError as error:
+    except (asyncpg.ForeignKeyViolationError, ImportNotFound) as error:
         raise ImportTakenOver("The campaign was deleted while its contacts were imported.") from error
     except BaseException:
         # A shutdown, or a database that is away: another process need not wait for our lease to end.
@@ -135,26 +176,6 @@ async def run_import(db: Database, job: Job) -> ImportReport:
         raise
     await _end(db, job, "finished")
     return report
-
-
-async def load_report(
-    db: Database, org_id: OrgId, import_id: UUID, *, claims: Mapping[str, Any] | None = None
-) -> ImportReport:
-    """As far as it is."""
-    async with db.system() if claims is None else db.request(claims) as connection:
-        row = await store.select_import(connection, org_id, import_id)
-        if row is None:
-            raise ImportTakenOver("The import was deleted with its campaign.")
-        return await read_report(connection, row)
-
-
-async def read_report(connection: Connection, row: Row) -> ImportReport:
-    """Of a row of `imports`."""
-    lanes = await store.select_lanes(connection, row["id"])
-    faults = await store.select_faults(
-        connection, row["org_id"], row["id"], kinds=(), after=None, limit=MOST_FAULTS_TOLD
-    )
-    return build_report(Columns.from_json(row["columns"]), row["warnings"], lanes, faults)
 
 
 async def _write_blocks(db: Database, job: Job) -> None:
@@ -208,7 +229,7 @@ async def _write_share(db: Database, job: Job, lane: int, share: Share, others: 
 
 async def _end(db: Database, job: Job, status: str, error: str | None = None) -> None:
     """The report stays with the campaign, the file goes. Raises ImportTakenOver."""
-    report = await load_report(db, job.org_id, job.id)
+    report = (await load_import(db, job.org_id, job.id)).report
     async with db.system() as connection:
         if not await store.end_import(connection, job.id, fence=job.fence, status=status, error=error):
             raise ImportTakenOver("Another process goes on with this import.")

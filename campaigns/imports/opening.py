@@ -15,6 +15,7 @@ from pydantic import Field
 from app.db import Connection, Database
 from app.errors import InvalidInput
 from app.ids import CampaignId, OrgId
+from campaigns.campaigns import CampaignNotFound
 from campaigns.imports import store
 from campaigns.imports.columns import Columns, ColumnWishes, NoPhoneColumn, map_columns, warn_of_missing
 from campaigns.imports.contacts import RowReader
@@ -88,9 +89,10 @@ async def load_needs(
     campaign_id: CampaignId | None = None,
     team: str | None = None,
     region: str | None = None,
+    claims: Mapping[str, Any] | None = None,
 ) -> Needs:
-    """For a campaign that is there, or for one to be, of the team with this slug."""
-    async with db.system() as connection:
+    """For a campaign that is there, or for one to be, of the team with this slug. Raises CampaignNotFound."""
+    async with db.system() if claims is None else db.request(claims) as connection:
         rules, _ = await load_rules(connection, org_id)
         definition: Mapping[str, Any] | None = None
         if campaign_id is not None:
@@ -102,9 +104,11 @@ async def load_needs(
 
 async def _of_campaign(
     connection: Connection, org_id: OrgId, campaign_id: CampaignId
-) -> tuple[str | None, Mapping[str, Any] | None]:
+) -> tuple[str | None, Mapping[str, Any]]:
     row = await store.select_needs(connection, org_id, campaign_id)
-    return (row["region"], row["definition"]) if row else (None, None)
+    if row is None:
+        raise CampaignNotFound("There is no such campaign.")
+    return row["region"], row["definition"] or {}
 
 
 def needed_variables(definition: Mapping[str, Any]) -> dict[str, str]:

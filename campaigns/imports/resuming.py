@@ -8,6 +8,7 @@ from uuid import UUID
 
 from app.db import Database, Row
 from app.errors import InvalidInput
+from app.ids import OrgId
 from app.logs import get_logger
 from campaigns.imports import store
 from campaigns.imports.columns import Columns
@@ -37,13 +38,25 @@ async def resume_import(db: Database) -> bool:
     if row is None:
         return False
     log.info("going on with an import", import_id=str(row["id"]))
+    await _run_kept(db, row, row["fence"])
+    return True
+
+
+async def run_kept(db: Database, org_id: OrgId, import_id: UUID, fence: int) -> None:
+    """An import that this process has begun, from the file that was kept. What ends it early stands in its row."""
+    async with db.system() as connection:
+        row = await store.select_import(connection, org_id, import_id)
+    if row is not None:
+        await _run_kept(db, row, fence)
+
+
+async def _run_kept(db: Database, row: Row, fence: int) -> None:
     with tempfile.TemporaryFile() as file:
         await _copy_parts(db, row["id"], file)
         try:
-            await run_import(db, await _reopen(db, row, file))
+            await run_import(db, await _reopen(db, row, fence, file))
         except (InvalidInput, ImportTakenOver) as error:
             log.warning("an import ended early", import_id=str(row["id"]), why=error.detail)
-    return True
 
 
 async def _copy_parts(db: Database, import_id: UUID, file: BinaryIO) -> None:
@@ -57,7 +70,7 @@ async def _copy_parts(db: Database, import_id: UUID, file: BinaryIO) -> None:
         ordinal += 1
 
 
-async def _reopen(db: Database, row: Row, file: BinaryIO) -> Job:
+async def _reopen(db: Database, row: Row, fence: int, file: BinaryIO) -> Job:
     """The import as it was begun; only what may be dialed is asked anew."""
     stored = dict(row["options"])
     region, now = stored["region"], stored.pop("now")
@@ -67,4 +80,4 @@ async def _reopen(db: Database, row: Row, file: BinaryIO) -> Job:
     reader = RowReader(
         Columns.from_json(row["columns"]), NumberReader(region), Allowed(needs.rules), datetime.fromisoformat(now)
     )
-    return Job(row["id"], row["org_id"], row["campaign_id"], row["fence"], source, reader, options, row["warnings"])
+    return Job(row["id"], row["org_id"], row["campaign_id"], fence, source, reader, options, row["warnings"])

@@ -123,6 +123,11 @@ async def select_import_by_key(connection: Connection, org_id: UUID, request_key
     )
 
 
+async def lock_key(connection: Connection, org_id: UUID, request_key: str) -> None:
+    """Two requests with one key, at the same time: the second waits for the first one's end."""
+    await connection.execute("select pg_advisory_xact_lock(hashtextextended($1, 12))", f"{org_id} {request_key}")
+
+
 async def select_imports(
     connection: Connection, org_id: UUID, *, campaign_id: UUID | None, before: tuple[Any, UUID] | None, limit: int
 ) -> Sequence[Row]:

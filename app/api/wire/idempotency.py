@@ -64,8 +64,8 @@ async def find_known(connection: Connection, org_id: OrgId, key: str, request_ha
     return Known(row["call_id"], Answer(row["response_status"], row["response_body"], replayed=True))
 
 
-async def take_key(connection: Connection, org_id: OrgId, key: str, request_hash: bytes, call_id: UUID) -> None:
-    """Raises KeyTaken."""
+async def take_key(connection: Connection, org_id: OrgId, key: str, request_hash: bytes, call_id: UUID | None) -> None:
+    """`call_id` None: what is done is no call. Raises KeyTaken."""
     if not await store.insert_key(connection, org_id, key, request_hash, call_id):
         raise KeyTaken
 

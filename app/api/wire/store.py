@@ -27,7 +27,9 @@ async def select_key(connection: Connection, org_id: OrgId, key: str) -> Row | N
     )
 
 
-async def insert_key(connection: Connection, org_id: OrgId, key: str, request_hash: bytes, call_id: UUID) -> bool:
+async def insert_key(
+    connection: Connection, org_id: OrgId, key: str, request_hash: bytes, call_id: UUID | None
+) -> bool:
     """False where the key is taken; waits for a transaction that is just taking it."""
     inserted = await connection.fetchval(
         """
