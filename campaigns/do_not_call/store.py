@@ -8,11 +8,13 @@ from app.db import Connection, Row
 from app.ids import new_id
 
 
-async def insert_entry(connection: Connection, org_id: UUID, phone: str, *, reason: str, source: str) -> bool:
-    """False where the number was on the list; its first reason stays."""
+async def insert_entry(
+    connection: Connection, org_id: UUID, phone: str, *, reason: str, source: str, campaign_id: UUID | None = None
+) -> bool:
+    """Of the organization, or of one campaign. False where the number was on that list; its first reason stays."""
     row = await connection.fetchrow(
         """
-        insert into do_not_call (id, org_id, phone, reason, source) values ($1, $2, $3, $4, $5)
+        insert into do_not_call (id, org_id, phone, reason, source, campaign_id) values ($1, $2, $3, $4, $5, $6)
         on conflict do nothing returning id
         """,
         new_id(),
@@ -20,34 +22,100 @@ async def insert_entry(connection: Connection, org_id: UUID, phone: str, *, reas
         phone,
         reason,
         source,
+        campaign_id,
     )
     return row is not None
 
 
-async def select_entry(connection: Connection, org_id: UUID, phone: str) -> Row | None:
+async def select_entry(
+    connection: Connection, org_id: UUID, phone: str, *, campaign_id: UUID | None = None
+) -> Row | None:
     return await connection.fetchrow(
-        "select * from do_not_call where org_id = $1 and phone = $2 and campaign_id is null", org_id, phone
+        """
+        select * from do_not_call
+        where org_id = $1 and phone = $2 and campaign_id is not distinct from $3::uuid
+        """,
+        org_id,
+        phone,
+        campaign_id,
     )
 
 
 async def select_entries(
-    connection: Connection, org_id: UUID, *, before: tuple[datetime, UUID] | None, limit: int
+    connection: Connection,
+    org_id: UUID,
+    *,
+    campaign_id: UUID | None = None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
 ) -> Sequence[Row]:
     """Newest first; `before`: the (created_at, id) of the last row of the page before."""
     return await connection.fetch(
         """
         select * from do_not_call
-        where org_id = $1 and campaign_id is null and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
+        where org_id = $1 and campaign_id is not distinct from $5::uuid
+          and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
         order by created_at desc, id desc limit $4
         """,
         org_id,
         before[0] if before else None,
         before[1] if before else None,
         limit,
+        campaign_id,
     )
 
 
-async def delete_entry(connection: Connection, org_id: UUID, phone: str) -> Row | None:
+async def delete_entry(
+    connection: Connection, org_id: UUID, phone: str, *, campaign_id: UUID | None = None
+) -> Row | None:
     return await connection.fetchrow(
-        "delete from do_not_call where org_id = $1 and phone = $2 and campaign_id is null returning *", org_id, phone
+        """
+        delete from do_not_call
+        where org_id = $1 and phone = $2 and campaign_id is not distinct from $3::uuid returning *
+        """,
+        org_id,
+        phone,
+        campaign_id,
+    )
+
+
+async def has_campaign(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
+    return await connection.fetchval(
+        "select exists (select from campaigns where org_id = $1 and id = $2)", org_id, campaign_id
+    )
+
+
+# -- a list from a file
+
+
+async def create_stage(connection: Connection) -> None:
+    """A table of this transaction that COPY may write to: row-level security forbids it on the list itself."""
+    await connection.execute("create temporary table staged_entries (id uuid, phone text, reason text) on commit drop")
+
+
+async def add_staged(
+    connection: Connection,
+    org_id: UUID,
+    entries: Sequence[tuple[str, str]],
+    *,
+    source: str,
+    campaign_id: UUID | None,
+) -> int:
+    """(number, reason) each; how many were not on the list before. The first reason of a number stays."""
+    await connection.execute("truncate staged_entries")
+    await connection.copy_records_to_table(
+        "staged_entries", records=[(new_id(), phone, reason) for phone, reason in entries]
+    )
+    return await connection.fetchval(
+        """
+        with added as (
+          insert into do_not_call (id, org_id, phone, reason, source, campaign_id)
+          select distinct on (phone) id, $1, phone, reason, $2, $3 from staged_entries order by phone, id
+          on conflict do nothing returning 1
+        )
+        select count(*) from added
+        """,
+        org_id,
+        source,
+        campaign_id,
     )
