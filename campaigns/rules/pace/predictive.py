@@ -137,7 +137,7 @@ def look_ahead(floor: Floor, rate: AnswerRate) -> list[Look]:
     ringing = [(int(cohort.age_seconds), cohort.ringing) for cohort in floor.cohorts if cohort.ringing]
     not_yet_dialed = floor.ringing - sum(number for _, number in ringing)
     if not_yet_dialed > 0:
-        ringing.append((-1, not_yet_dialed))
+        ringing.append((0, not_yet_dialed))
     return [_look(floor, ringing, rate, seconds_until(floor.rings, share)) for share in LOOKS]
 
 
@@ -145,7 +145,7 @@ def _look(floor: Floor, ringing: Sequence[tuple[int, int]], rate: AnswerRate, ah
     curve, last = floor.rings, len(floor.rings) - 1
     answers = variance = 0.0
     for age, number in ringing:
-        by_now = rate.share * curve[min(age, last)] if age >= 0 else 0.0
+        by_now = rate.share * curve[min(age, last)]
         likely = (rate.share * curve[min(age + ahead, last)] - by_now) / (1 - by_now)
         answers += number * likely
         variance += number * likely * (1 - likely)
