@@ -76,11 +76,18 @@ class Exchange:
     calls: CallBook = field(default_factory=CallBook)
     live: dict[str, Call] = field(default_factory=dict[str, Call])
     faults: Faults = field(default_factory=Faults)
+    _lists: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     def chance_for(self, to: str) -> Random:
-        """What decides everything in the next call to `to`: the seed, the number, and how many-th call it is."""
-        return Random(f"{self.mode.seed}:{to}:{self.calls.next_ordinal(to)}")  # noqa: S311  # a game, not a secret
+        """What decides everything in a new call to `to`: the seed, the number, and how many-th request for it this is.
+        A request that is refused counts: who asks again is not unlucky for ever."""
+        return Random(f"{self.mode.seed}:{to}:{self.calls.ask(to)}")  # noqa: S311  # a game, not a secret
+
+    def chance_of_list(self) -> Random:
+        """Another one for every look at the list: who asks again is not unlucky for ever."""
+        self._lists += 1
+        return Random(f"{self.mode.seed}:list:{self._lists}")  # noqa: S311  # a game, not a secret
 
     def dial(self, *, to: str, number: OwnedNumber, plan: CallPlan, chance: Random) -> CallRecord:
         """Create a call to the outside; the persona of `to` will pick up, or not."""

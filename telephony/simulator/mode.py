@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Mode(BaseModel):
     """`signaling_only`: calls ring, are answered and end, and every webhook is sent, but nothing sounds and no media
     stream is opened. `time_scale`: simulated seconds in one real second (signaling only). `seed`: with it, the number
-    and how often that number was called before, a call's every chance is decided: a run can be repeated."""
+    and how often that number was asked for, a call's every chance is decided: a run can be repeated."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -71,6 +71,14 @@ def test_the_book_keeps_the_newest_calls_and_counts_all_of_a_number() -> None:
     assert book.get("CA0") is None
 
 
+def test_every_request_for_a_number_is_another_one_also_after_a_restart() -> None:
+    book = CallBook()
+    assert [book.ask("+12025550110"), book.ask("+12025550110"), book.ask("+12025550111")] == [1, 2, 1]
+    restored = CallBook()
+    restored.add(call(0))
+    assert restored.ask("+12025550110") == 2
+
+
 def test_a_call_that_is_not_over_stays_in_the_book() -> None:
     book = CallBook(keep=2)
     book.add(call(0, over=False))

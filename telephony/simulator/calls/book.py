@@ -17,6 +17,7 @@ class CallBook(Mapping[str, CallRecord]):
         self._calls: dict[str, CallRecord] = {}
         self._by_to: dict[str, list[str]] = {}
         self._called: Counter[str] = Counter()
+        self._asked: Counter[str] = Counter()
 
     def __getitem__(self, sid: str) -> CallRecord:
         return self._calls[sid]
@@ -30,6 +31,11 @@ class CallBook(Mapping[str, CallRecord]):
     def next_ordinal(self, to: str) -> int:
         """How many-th call to this number the next one is, from 1; goes on when old calls have left the list."""
         return self._called[to] + 1
+
+    def ask(self, to: str) -> int:
+        """How many-th request to call this number this one is, from 1, whatever becomes of it."""
+        self._asked[to] = max(self._asked[to], self._called[to]) + 1
+        return self._asked[to]
 
     def add(self, record: CallRecord) -> None:
         self._calls[record.sid] = record

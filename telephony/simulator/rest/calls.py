@@ -56,7 +56,7 @@ async def create_call(request: Request, exchange: SignedIn, form: Form) -> Respo
 @router.get("/Calls.json")
 async def list_calls(request: Request, exchange: SignedIn) -> Response:
     to = request.query_params.get("To")
-    if exchange.faults.take(Target.LIST, exchange.chance_for(to or ""), to=to or ""):
+    if exchange.faults.take(Target.LIST, exchange.chance_of_list(), to=to or ""):
         raise RestFault(500, 20500, "An internal server error has occurred")
     wanted = _filter(request)
     found = [render_call(exchange, record) for record in exchange.calls.newest_first(to) if wanted(record)]
