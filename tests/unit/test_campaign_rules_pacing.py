@@ -89,18 +89,18 @@ def test_over_many_rounds_of_one_slot_shares_come_true(counted: bool) -> None:
         got.update(plan_claims(known, lanes, NO_LIMITS, now=NOON + timedelta(seconds=number)))
     assert sum(got.values()) == 2000
     for one in rooms:
-        assert got[one.campaign_id] / 2000 == pytest.approx(one.share / 8, abs=0.001 if counted else 0.04)
+        assert got[one.campaign_id] / 2000 == pytest.approx(one.share / 8, abs=0.001 if counted else 0.06)
 
 
-def test_a_low_priority_gets_a_tenth_of_its_fair_share_however_busy_the_higher_one_is() -> None:
-    low, high = room(served=0.0, lanes=("t",)), room(served=0.0, priority=9, lanes=("t",))
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_low_priority_gets_a_tenth_of_its_fair_share_however_busy_the_higher_one_is(counted: bool) -> None:
+    low, high = room(lanes=("t",)), room(priority=9, lanes=("t",))
     got: Counter[CampaignId] = Counter()
-    for number in range(1000):
-        known = [replace(one, served=float(got[one.campaign_id])) for one in (low, high)]
-        got.update(
-            plan_claims(known, [Lane("t", calls_per_second=1.0)], NO_LIMITS, now=NOON + timedelta(seconds=number))
-        )
-    assert got[low.campaign_id] == pytest.approx(50, abs=2)
+    for number in range(2000):
+        known = [replace(one, served=got[one.campaign_id] if counted else None) for one in (low, high)]
+        at = NOON + timedelta(seconds=number)
+        got.update(plan_claims(known, [Lane("t", calls_per_second=1.0)], NO_LIMITS, now=at))
+    assert got[low.campaign_id] == pytest.approx(100, abs=2 if counted else 50)
 
 
 def test_a_campaign_that_just_began_catches_up_without_stopping_the_others() -> None:

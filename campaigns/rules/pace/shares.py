@@ -36,7 +36,7 @@ def share_out(claimants: Sequence[Claimant], pools: Mapping[str, int], *, now: d
     granted = {one.campaign_id: 0 for one in claimants}
     able = [one for one in claimants if one.want > 0]
     for one in sorted(able, key=lambda one: one.priority):
-        _grant(one, _owed(one, able, pools), granted, left)
+        _grant(one, _owed(one, able, pools, now), granted, left)
     for priority in sorted({one.priority for one in able}, reverse=True):
         _take_turns([one for one in able if one.priority == priority], granted, left, now)
     return granted
@@ -53,14 +53,17 @@ def _grant(one: Claimant, most: int, granted: dict[CampaignId, int], left: dict[
     return number
 
 
-def _owed(one: Claimant, able: Sequence[Claimant], pools: Mapping[str, int]) -> int:
-    """What a claimant lacks to its least share of what its rivals for the same pools got; a round's tenth at most."""
+def _owed(one: Claimant, able: Sequence[Claimant], pools: Mapping[str, int], now: datetime) -> int:
+    """What a claimant of lower priority lacks to its least share of what it and its rivals for the same pools got, a
+    tenth of a round at most; where nobody counted, that share of this round, its fraction by lot."""
     rivals = [other for other in able if other is one or set(other.pools) & set(one.pools)]
-    if len(rivals) == 1 or one.served is None or one.priority == max(other.priority for other in rivals):
+    if len(rivals) == 1 or one.priority == max(other.priority for other in rivals):
         return 0
     least = LEAST_OF_FAIR * one.share / sum(other.share for other in rivals)
-    lacking = math.floor(least * sum(other.served or 0.0 for other in rivals) - one.served)
     this_round = min((pools[pool] for pool in one.pools if pool in pools), default=one.want)
+    if any(other.served is None for other in rivals):
+        return math.floor(least * this_round + math.exp(-_lot(one, now)))
+    lacking = math.floor(least * sum(other.served or 0.0 for other in rivals) - (one.served or 0.0))
     return min(lacking, max(1, math.floor(LEAST_OF_FAIR * this_round)))
 
 
