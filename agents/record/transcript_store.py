@@ -91,9 +91,11 @@ async def insert_recording(
     )
 
 
-async def finish_recording(connection: Connection, recording_id: UUID, duration_seconds: float) -> None:
+async def finish_recording(connection: Connection, recording_id: UUID, duration_seconds: float, *, sha256: str) -> None:
+    """`sha256`: of the file as it is now, in hexadecimal; a copy that differs was changed."""
     await connection.execute(
-        "update recordings set duration_seconds = $2, finished_at = now() where id = $1",
+        "update recordings set duration_seconds = $2, finished_at = now(), sha256 = $3 where id = $1",
         recording_id,
         duration_seconds,
+        sha256,
     )

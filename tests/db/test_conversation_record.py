@@ -1,6 +1,7 @@
 """What a conversation leaves in the database, while it goes on and after it broke off."""
 
 import asyncio
+import hashlib
 import time
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -196,6 +197,7 @@ async def test_a_recording_has_its_row_at_once_and_its_length_at_the_end(
     assert row["finished_at"] is not None
     with wave.open(str(tmp_path / row["path"])) as file:
         assert file.getnframes() / SAMPLE_RATE == row["duration_seconds"] >= 1.0
+    assert row["sha256"] == hashlib.sha256((tmp_path / row["path"]).read_bytes()).hexdigest()
     assert (await events(db, call, "recording.ready"))[0]["recording_id"] == str(recording.id)
 
 
