@@ -65,8 +65,8 @@ async def mark_sent(
     earlier: Sequence[datetime | None],
 ) -> set[UUID]:
     """Write into the calls that their one request goes out at its slot; the attempts for which that is true. `earlier`:
-    the slot that an earlier mark named and that we let pass. Nothing for an attempt that somebody else has, or whose
-    call is over or was sent."""
+    the slot that an earlier mark named and that we let pass. Nothing for an attempt that somebody else has, whose call
+    is over or was sent, or whose number came onto a list since its intent: slots may be seconds away."""
     rows = await connection.fetch(
         """
         with going as (
@@ -74,6 +74,11 @@ async def mark_sent(
           from unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) n (id, fence, slot, earlier)
           join attempts a on a.id = n.id and a.fence = n.fence and a.status = 'dialing'
           where k.id = a.call_id and k.status = 'queued' and k.dialed_at is not distinct from n.earlier
+            and not exists (
+              select from do_not_call d
+              where d.org_id = a.org_id and d.phone = k.to_number
+                and (d.campaign_id is null or d.campaign_id = a.campaign_id)
+            )
           returning a.id, k.dialed_at
         ), moved as (
           update attempts a set dialed_at = going.dialed_at from going
@@ -107,9 +112,9 @@ async def set_placed(
 
 
 async def set_uncertain(
-    connection: Connection, *, ids: Sequence[UUID], fences: Sequence[int], grace_seconds: float
+    connection: Connection, *, ids: Sequence[UUID], fences: Sequence[int], wait_seconds: float
 ) -> set[UUID]:
-    """dialing → uncertain; nobody believes that the carrier has it not before the grace is over."""
+    """dialing → uncertain; the carrier is asked about it after the wait."""
     rows = await connection.fetch(
         """
         update attempts a set status = 'uncertain', lease_until = clock_timestamp() + make_interval(secs => $3)
@@ -118,7 +123,7 @@ async def set_uncertain(
         """,
         list(ids),
         list(fences),
-        grace_seconds,
+        wait_seconds,
     )
     return {row["id"] for row in rows}
 

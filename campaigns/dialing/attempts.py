@@ -51,6 +51,15 @@ class Times:
     longest_call: float = 4 * 3600.0
 
 
+EARLY_LOOK_SECONDS = 3.0
+
+
+def first_look(times: Times) -> float:
+    """Seconds until the carrier is first asked about a dial of which nobody knows; its yes is believed at once, its no
+    only after the grace."""
+    return min(times.grace, EARLY_LOOK_SECONDS)
+
+
 @dataclass(frozen=True)
 class Terms:
     """What all dials of a campaign have in common at the moment of a claim. `lanes`: the keys of those that each dial

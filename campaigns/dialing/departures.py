@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from app.db import Database, DatabaseUnavailable
+from app.ids import CampaignId
 from app.logs import get_logger
 from campaigns.dialing import attempt_store
 from campaigns.dialing.attempts import Claim, Departure, Point
@@ -24,6 +25,7 @@ log = get_logger(__name__)
 
 LATE_SECONDS = 0.02
 """Half of what the spacing of slots is wider than the rate asks for in a second, less the clocks' error."""
+GATHER_SECONDS = 0.01
 GROUP_SECONDS = 0.1
 MARK_AHEAD_SECONDS = 0.1
 """Dials are marked as sent shortly before they are: who finds the mark after our death must ask the carrier."""
@@ -97,17 +99,31 @@ async def mark(db: Database, departures: Sequence[Departure]) -> set[object]:
 
 async def send_off(dialer: Dialer, departures: Sequence[Departure]) -> None:
     """Each request starts at its slot; they run side by side."""
-    missed: list[Departure] = []
     for one in departures:
-        if await dialer.clock.sleep_until(one.slot) > LATE_SECONDS:
-            missed.append(one)
-        else:
-            dialer.tasks.keep(place(dialer, one), name=f"place {one.claim.attempt_id}")
-    if missed:
-        dialer.lengthen_lead()
-        dialer.tasks.keep(take_again(dialer, missed), name="take slots again")
-    else:
-        dialer.shorten_lead()
+        await dialer.clock.sleep_until(one.slot)
+        dialer.tasks.keep(place(dialer, one), name=f"place {one.claim.attempt_id}")
+
+
+def is_late(dialer: Dialer, departure: Departure) -> bool:
+    """Whether its slot has passed by now: on this machine, which may have been frozen a moment ago."""
+    return asyncio.get_running_loop().time() - dialer.clock.local(departure.slot) > LATE_SECONDS
+
+
+def miss(dialer: Dialer, departure: Departure) -> None:
+    """It was surely not sent: it takes a new slot, together with others that miss theirs in this moment."""
+    dialer.missed.append(departure)
+    if len(dialer.missed) == 1:
+        dialer.tasks.keep(take_missed_again(dialer), name="take slots again")
+
+
+async def take_missed_again(dialer: Dialer) -> None:
+    await asyncio.sleep(GATHER_SECONDS)
+    missed, dialer.missed = dialer.missed, []
+    dialer.lengthen_lead()
+    by_campaign: dict[CampaignId, list[Departure]] = {}
+    for one in missed:
+        by_campaign.setdefault(one.claim.terms.campaign_id, []).append(one)
+    await asyncio.gather(*(take_again(dialer, of_one) for of_one in by_campaign.values()))
 
 
 async def take_again(dialer: Dialer, missed: Sequence[Departure]) -> None:
@@ -164,7 +180,11 @@ async def record(dialer: Dialer, outcome: Outcome) -> None:
 
 
 async def place(dialer: Dialer, departure: Departure) -> None:
-    """Ask the carrier, once, and record what it said. Past the claim's deadline nothing more is begun."""
+    """Ask the carrier, once, and record what it said. Past its slot nothing is begun."""
+    if is_late(dialer, departure):
+        miss(dialer, departure)
+        return
+    dialer.shorten_lead()
     claim = departure.claim
     outcome = await request(dialer, departure)
     dialer.failpoint(Point.ANSWERED_BY_CARRIER)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.db import Database
 from app.tasks import Tasks
-from campaigns.dialing.attempts import Claim, Failpoint, Times, no_failpoint
+from campaigns.dialing.attempts import Claim, Departure, Failpoint, Times, no_failpoint
 from campaigns.dialing.recording import Recorder
 from campaigns.dialing.recovery.presence import DatabaseClock
 from campaigns.gates.suppression import SuppressionClient
@@ -21,6 +21,7 @@ LONGEST_LEAD_SECONDS = 2.0
 class Dialer:
     """`name`: unique for each start. `stopping` is set once. A task that failed changed nothing that recovery does not
     give back. `in_hand`: the attempts that some task here works on; what the rows call ours beside them is nobody's.
+    `missed`: dials that passed their slots unsent.
     `lead`: seconds between taking a slot and the slot, longer while the machine or the database is slow. `vetoes`: asks
     whoever a campaign wants asked before each dial; without it such a campaign dials nobody."""
 
@@ -32,6 +33,7 @@ class Dialer:
     tasks: Tasks = field(default_factory=lambda: Tasks("an attempt failed on our side; it will be recovered"))
     clock: DatabaseClock = field(default_factory=DatabaseClock)
     in_hand: set[UUID] = field(default_factory=set[UUID])
+    missed: list[Departure] = field(default_factory=list[Departure])
     lead: float = SHORTEST_LEAD_SECONDS
     vetoes: SuppressionClient | None = None
     recorder: Recorder = field(init=False)
@@ -54,7 +56,7 @@ class Dialer:
         self.lead = min(2 * self.lead, LONGEST_LEAD_SECONDS)
 
     def shorten_lead(self) -> None:
-        self.lead = max(0.9 * self.lead, SHORTEST_LEAD_SECONDS)
+        self.lead = max(0.98 * self.lead, SHORTEST_LEAD_SECONDS)
 
     async def pause(self, seconds: float) -> None:
         """Sleep, or wake because the dialer stops."""

@@ -13,7 +13,7 @@ from app.db import Connection, Database, DatabaseUnavailable, Row
 from app.ids import AttemptId, CampaignId, ContactId, OrgId
 from app.logs import get_logger
 from campaigns.dialing import attempt_store, settling_store
-from campaigns.dialing.attempts import Claim, Departure, Times
+from campaigns.dialing.attempts import Claim, Departure, Times, first_look
 from campaigns.dialing.intents import event_of
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
 from campaigns.rules.dispositions import Disposition
@@ -137,7 +137,7 @@ async def record_outcomes(db: Database, outcomes: Sequence[Outcome], times: Time
             connection,
             ids=[claim.attempt_id for claim in unclear],
             fences=[claim.fence for claim in unclear],
-            grace_seconds=times.grace,
+            wait_seconds=first_look(times),
         )
         for one in outcomes:
             if isinstance(one.answer, Refused):

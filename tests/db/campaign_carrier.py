@@ -40,7 +40,8 @@ def nothing() -> None: ...
 @dataclass
 class LedgerCarrier:
     """`before_dial` runs before a dial is written down, `after_dial` after it and before the answer; either may raise,
-    or kill the process. `statuses`: the raw status by number, "queued" unless told."""
+    or kill the process. `statuses`: the raw status by number, "queued" unless told. `synced`: False where only the
+    process may die, not the machine."""
 
     path: Path
     before_dial: Callable[[], None] = nothing
@@ -48,6 +49,7 @@ class LedgerCarrier:
     statuses: dict[str, str] = field(default_factory=dict)
     reachable: bool = True
     listed: int = 0
+    synced: bool = True
 
     @property
     def name(self) -> CarrierName:
@@ -66,7 +68,8 @@ class LedgerCarrier:
         }
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(file, (json.dumps(line) + "\n").encode())
-        os.fsync(file)
+        if self.synced:
+            os.fsync(file)
         os.close(file)
         self.after_dial()
         await asyncio.sleep(0)

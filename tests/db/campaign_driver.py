@@ -1,9 +1,11 @@
 """Dialers as processes of their own that die, or freeze, at a named point: for test_campaign_kills.py.
 
 Reads orders from stdin, a JSON list a line, and forks a dialer for each, so that the imports are paid once:
-    ["start", DATABASE_URL, LEDGER, ACTION, POINT, NTH] → its process id on stdout
+    ["start", DATABASE_URL, LEDGER, ACTION, POINT, NTH, OPTIONS] → its process id on stdout
     ["wait", PID] → how it ended: its exit status, or minus the signal
-ACTION: "kill" (SIGKILL) or "freeze" (SIGSTOP), done by the dialer to itself when it passes POINT for the NTH time.
+ACTION: "kill" (SIGKILL) or "freeze" (SIGSTOP), done by the dialer to itself when it passes POINT for the NTH time; with
+a POINT that does not exist nothing happens. OPTIONS: `times` (fields of Times), `synced` (of the ledger), `fault`.
+The dialer is called "doomed-PID" in the rows.
 """
 
 import asyncio
@@ -11,13 +13,19 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
-from app.db import Database
+import campaigns.dialing.dialer as dialer_module
+from app.db import Connection, Database
 from app.logs import configure_logs
+from campaigns.dialing import attempt_store
 from campaigns.dialing.attempts import Point
 from campaigns.dialing.dialer import Dialer, dial
+from campaigns.dialing.recovery import reconcile
 from tests.db.campaign_carrier import LedgerCarrier, lines_over
 from tests.db.campaign_world import QUICK
 
@@ -39,15 +47,53 @@ def fuse(signal_number: int, wanted: str, nth: int) -> Callable[[str], None]:
     return at
 
 
-async def main(url: str, ledger: str, action: str, point: str, nth: int) -> None:
+def forget() -> None:
+    """Fault: what is uncertain is dialed again without a look at the carrier's list."""
+
+    async def unknown(*_arguments: Any) -> bool:
+        return False
+
+    reconcile.is_known = unknown
+    reconcile.seconds_to_believe = lambda *_arguments, **_named: -1.0
+
+
+def ignore_fences() -> None:
+    """Fault: a dialer writes what it thinks, whoever has the attempt by now."""
+
+    async def set_placed(connection: Connection, *, ids: Sequence[UUID], **_named: Any) -> set[UUID]:
+        await connection.execute("update attempts set status = 'placed' where id = any($1::uuid[])", list(ids))
+        return set(ids)
+
+    attempt_store.set_placed = set_placed
+
+
+def be_sluggish() -> None:
+    """Fault: whoever lost the database waits long before looking again."""
+    dialer_module.POLL_SECONDS = 4.0
+    dialer_module.LONGEST_BACK_OFF_SECONDS = 60.0
+
+
+FAULTS = {"forgetful": forget, "fenceless": ignore_fences, "sluggish": be_sluggish}
+
+
+async def main(url: str, ledger: str, action: str, point: str, nth: int, options: dict[str, Any]) -> None:
+    if fault := options.get("fault"):
+        FAULTS[fault]()
     at = fuse(signal.SIGKILL if action == "kill" else signal.SIGSTOP, point, nth)
-    carrier = LedgerCarrier(Path(ledger), before_dial=lambda: at(BEFORE_REQUEST), after_dial=lambda: at(AFTER_REQUEST))
+    carrier = LedgerCarrier(
+        Path(ledger),
+        before_dial=lambda: at(BEFORE_REQUEST),
+        after_dial=lambda: at(AFTER_REQUEST),
+        synced=options.get("synced", True),
+    )
 
     def failpoint(reached: Point) -> None:
         at(reached.value)
 
-    db = await Database.connect(url)
-    dialer = Dialer(name="doomed", lines=lines_over(db, carrier), times=QUICK, failpoint=failpoint)
+    name = f"doomed-{os.getpid()}"
+    times = replace(QUICK, **options.get("times", {}))
+    db = await Database.connect(url, application=name)
+    dialer = Dialer(name=name, lines=lines_over(db, carrier), times=times, failpoint=failpoint)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, dialer.stopping.set)
     await dial(dialer)
     await db.close()
@@ -56,11 +102,11 @@ async def main(url: str, ledger: str, action: str, point: str, nth: int) -> None
 def serve() -> None:
     for order in sys.stdin:
         match json.loads(order):
-            case ["start", url, ledger, action, point, nth]:
+            case ["start", url, ledger, action, point, nth, options]:
                 pid = os.fork()
                 if pid == 0:
                     configure_logs(json_lines=True)
-                    asyncio.run(main(url, ledger, action, point, nth))
+                    asyncio.run(main(url, ledger, action, point, nth, options))
                     os._exit(0)
                 print(pid, flush=True)
             case ["wait", pid]:

@@ -1,14 +1,10 @@
 """Dialers that die or freeze, as processes of their own. The carrier's ledger, synced to disk at each dial, judges."""
 
 import asyncio
-import json
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,10 +13,10 @@ from app.db import Database
 from app.ids import OrgId
 from campaigns.dialing.attempts import Point
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
+from tests.db.campaign_doomed import Doomed, ForkServer, fork_dialers, state
 from tests.db.campaign_driver import AFTER_REQUEST, BEFORE_REQUEST
 from tests.db.campaign_world import Webhooks, add_team, dialing, finish, running_campaign, until
 
-ROOT = Path(__file__).parents[2]
 STATE = """
     select (select jsonb_agg(to_jsonb(c) order by c.id) from contacts c),
            (select jsonb_agg(to_jsonb(a) order by a.id) from attempts a),
@@ -29,61 +25,17 @@ STATE = """
 """
 
 
-@dataclass
-class Doomed:
-    """Starts dialers that are to die, through one process that forks them; all are gone after the test."""
-
-    server: subprocess.Popen[str]
-    url: str
-    ledger: Path
-    alive: set[int] = field(default_factory=set)
-
-    def start(self, action: str, point: str, nth: int) -> int:
-        """Its process id."""
-        pid = self._order("start", self.url, str(self.ledger), action, point, nth)
-        self.alive.add(pid)
-        return pid
-
-    def wait(self, pid: int) -> int:
-        """How it ended: its exit status, or minus the signal."""
-        self.alive.remove(pid)
-        return self._order("wait", pid)
-
-    def _order(self, *order: object) -> int:
-        assert self.server.stdin
-        assert self.server.stdout
-        self.server.stdin.write(json.dumps(order) + "\n")
-        self.server.stdin.flush()
-        return int(self.server.stdout.readline())
-
-
 @pytest.fixture(scope="module")
-def fork_server() -> Iterator[subprocess.Popen[str]]:
-    driver = ROOT / "tests" / "db" / "campaign_driver.py"
-    with subprocess.Popen(
-        [sys.executable, str(driver)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield process
-        assert process.stdin
-        process.stdin.close()
+def fork_server() -> Iterator[ForkServer]:
+    with fork_dialers() as server:
+        yield server
 
 
 @pytest.fixture
-def doomed(fork_server: subprocess.Popen[str], database_url: str, tmp_path: Path) -> Iterator[Doomed]:
+def doomed(fork_server: ForkServer, database_url: str, tmp_path: Path) -> Iterator[Doomed]:
     one = Doomed(fork_server, database_url, tmp_path / "ledger.jsonl")
     yield one
-    for pid in list(one.alive):
-        os.kill(pid, signal.SIGKILL)
-        one.wait(pid)
-
-
-def state(pid: int) -> str:
-    """What the kernel says of the process: "T" stopped, "Z" dead and not waited for."""
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    one.kill_all()
 
 
 @pytest.fixture

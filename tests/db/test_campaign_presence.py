@@ -17,7 +17,7 @@ from campaigns.dialing.recovery.reconcile import recover_expired
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import Webhooks, add_team, column, dialing, finish, numbers, running_campaign, until
 
-LONG = Times(lease=3600, request=20, grace=0.3, look_again=0.4, presence=1.0)
+LONG = Times(lease=3600, request=0.5, grace=0.3, look_again=0.4, presence=1.0)
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ room proves nothing, and the attempt ends as indeterminate, which is not tried a
 """
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.clock import utc_now
 from app.db import Database, Row
 from campaigns.dialing import attempt_store
-from campaigns.dialing.attempts import Times
+from campaigns.dialing.attempts import Times, first_look
 from campaigns.dialing.recording import Open, release_undialed
 from campaigns.dialing.recovery import store
 from telephony.calls import AtFault, Call, End, EndReason, EndResult, end_call, end_call_in, load_call
@@ -39,8 +39,8 @@ async def recover_expired(db: Database, times: Times, *, dialer: str, in_hand: C
         if claimed := [row["id"] for row in gone if row["status"] == "claimed"]:
             await store.release_gone_claims(connection, claimed)
         if dialing := [row for row in gone if row["status"] == "dialing"]:
-            graces = [times.grace if row["sent"] else 0.0 for row in dialing]
-            await store.park_gone_dials(connection, [row["id"] for row in dialing], grace_seconds=graces)
+            waits = [first_look(times) if row["sent"] else 0.0 for row in dialing]
+            await store.park_gone_dials(connection, [row["id"] for row in dialing], wait_seconds=waits)
         await store.resume_known_calls(connection, look_again_seconds=times.look_again)
 
 
@@ -59,11 +59,20 @@ async def reconcile(lines: Lines, unclear: Row, times: Times) -> None:
         return
     if await is_known(lines, call):
         await _look_again(lines, unclear, times)
+    elif unclear["status"] == "uncertain" and (rest := seconds_to_believe(call, times, now=utc_now())) > 0:
+        async with lines.db.system() as connection:
+            await store.set_next_look(connection, unclear["id"], unclear["fence"], seconds=min(rest, first_look(times)))
     elif unclear["status"] == "uncertain" and call.carrier in lines.carriers:
         detail = "the carrier's list shows no such call"
         await close_undialed(lines.db, unclear, detail=detail, even_if_sent=True)
     else:
         await end_call(lines.db, call.id, End(EndResult.INDETERMINATE, EndReason.LOST, AtFault.CARRIER))
+
+
+def seconds_to_believe(call: Call, times: Times, *, now: datetime) -> float:
+    """How long still the carrier's silence about this call proves nothing: its request may be on its way."""
+    sent_at = call.dialed_at or call.created_at
+    return times.request + times.grace - (now - sent_at).total_seconds()
 
 
 async def is_known(lines: Lines, call: Call) -> bool:

@@ -66,16 +66,16 @@ async def release_gone_claims(connection: Connection, ids: Sequence[UUID]) -> No
     )
 
 
-async def park_gone_dials(connection: Connection, ids: Sequence[UUID], *, grace_seconds: Sequence[float]) -> None:
-    """Uncertain now; nobody believes the carrier's list before its grace is over."""
+async def park_gone_dials(connection: Connection, ids: Sequence[UUID], *, wait_seconds: Sequence[float]) -> None:
+    """Uncertain now; each is asked about after its wait."""
     await connection.execute(
         """
         update attempts a set status = 'uncertain', fence = nextval('attempt_fences'),
-                              lease_until = clock_timestamp() + make_interval(secs => n.grace)
-        from unnest($1::uuid[], $2::float8[]) n (id, grace) where a.id = n.id and a.status = 'dialing'
+                              lease_until = clock_timestamp() + make_interval(secs => n.wait)
+        from unnest($1::uuid[], $2::float8[]) n (id, wait) where a.id = n.id and a.status = 'dialing'
         """,
         list(ids),
-        list(grace_seconds),
+        list(wait_seconds),
     )
 
 
@@ -116,6 +116,19 @@ async def take_over_unclear(connection: Connection, *, dialer: str, lease_second
         dialer,
         lease_seconds,
         limit,
+    )
+
+
+async def set_next_look(connection: Connection, attempt_id: UUID, fence: int, *, seconds: float) -> None:
+    """Nobody asks about this uncertain attempt before then."""
+    await connection.execute(
+        """
+        update attempts set lease_until = clock_timestamp() + make_interval(secs => $3)
+        where id = $1 and fence = $2 and status = 'uncertain'
+        """,
+        attempt_id,
+        fence,
+        seconds,
     )
 
 
