@@ -13,7 +13,6 @@ from fastapi import FastAPI
 from app.api import (
     api_keys,
     dialing_rules,
-    do_not_call,
     events,
     health,
     lanes,
@@ -24,9 +23,10 @@ from app.api import (
     webhook_endpoints,
     webhooks,
 )
+from app.api.callees import contacts, do_not_call
 from app.api.calls import records
 from app.api.calls import routes as calls
-from app.api.campaigns import imports, outcomes, scheduled_calls, schedules
+from app.api.campaigns import imports, lifecycle, outcomes, scheduled_calls, schedules
 from app.api.campaigns import routes as campaigns
 from app.api.dependencies import State
 from app.api.wire.metrics import Metrics
@@ -52,11 +52,13 @@ ROUTERS = (
     calls,
     records,
     campaigns,
+    lifecycle,
     imports,
     outcomes,
     webhook_endpoints,
     schedules,
     scheduled_calls,
+    contacts,
     do_not_call,
     dialing_rules,
     lanes,

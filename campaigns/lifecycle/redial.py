@@ -8,7 +8,7 @@ from app.db import Connection, Database
 from app.ids import CampaignId, OrgId
 from campaigns.campaigns import Campaign, CampaignKind, CampaignState, CampaignStatus, Plan, select_campaign
 from campaigns.creating import Once, find_made, insert_campaign, mark_made
-from campaigns.lifecycle import copy_store
+from campaigns.lifecycle import store
 from campaigns.rules.dispositions import Disposition
 
 UNREACHED: frozenset[str] = frozenset(
@@ -49,7 +49,7 @@ async def redial_unreached(
     """
     async with db.system() if claims is None else db.request(claims) as connection:
         if known := await find_made(connection, org_id, once):
-            return Copied(known, await copy_store.count_contacts_of(connection, org_id, known.id))
+            return Copied(known, await store.count_contacts_of(connection, org_id, known.id))
         source = await select_campaign(connection, org_id, campaign_id)
         wanted = UNREACHED if outcomes is None else frozenset(outcomes)
         copied = await copy_in(connection, source, name=name or f"{source.name}, again", outcomes=wanted)
@@ -68,7 +68,7 @@ async def copy_in(
     finished = source.status is CampaignStatus.FINISHED
     copied, after = 0, ""
     while after is not None:
-        count, after = await copy_store.copy_contacts(
+        count, after = await store.copy_contacts(
             connection,
             source.id,
             campaign.id,

@@ -1,10 +1,14 @@
 """What campaigns do by themselves: start and finish at their time, go on or stop after their canary, pause when
 something broke. Every decision is a pure rule's; every change is compare-and-set, so it may be tried by anyone."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from app.db import Connection, Database, Row
 from app.ids import CampaignId, OrgId
 from app.logs import get_logger
-from campaigns.campaigns import CanaryStatus
+from campaigns.campaigns import CanaryStatus, select_campaign
 from campaigns.lifecycle import store, watch_store
 from campaigns.outcomes.events import CampaignEventKind, record_campaign_event
 from campaigns.rules.breaker import Breaker, CallCounts, decide_breaker
@@ -36,6 +40,26 @@ async def judge_canaries(db: Database) -> None:
                 await load_canary_counts(connection, campaign["id"]), Canary.model_validate(campaign["canary"])
             )
             await _follow(connection, campaign, verdict)
+
+
+@dataclass(frozen=True)
+class CanaryLook:
+    """`status`: as it stands, None without a canary. `verdict`: what its rule says of the counts now."""
+
+    status: CanaryStatus | None
+    counts: CanaryCounts
+    verdict: CanaryVerdict
+
+
+async def look_at_canary(
+    db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
+) -> CanaryLook:
+    """Raises CampaignNotFound."""
+    async with db.system() if claims is None else db.request(claims) as connection:
+        campaign = await select_campaign(connection, org_id, campaign_id)
+        counts = await load_canary_counts(connection, campaign_id)
+    rule = Canary.model_validate(campaign.settings["canary"])
+    return CanaryLook(campaign.canary_status, counts, decide_canary(counts, rule))
 
 
 async def load_canary_counts(connection: Connection, campaign_id: CampaignId) -> CanaryCounts:

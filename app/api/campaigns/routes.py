@@ -15,7 +15,7 @@ from app.auth.principal import Principal, Scope
 from app.ids import CampaignId, OrgId
 from campaigns import campaigns
 from campaigns.creating import create_campaign, create_campaign_from_file
-from campaigns.lifecycle.control import finish_campaign, pass_canary, pause_campaign, start_campaign
+from campaigns.lifecycle.control import finish_campaign, pause_campaign, start_campaign
 from campaigns.lifecycle.editing import edit_campaign
 
 router = APIRouter(prefix="/api/v1/campaigns", tags=["Campaigns"], responses=problem_responses())
@@ -93,14 +93,6 @@ async def post_pause(state: Parts, principal: Writing, campaign_id: UUID) -> Cam
 async def post_finish(state: Parts, principal: Writing, campaign_id: UUID) -> CampaignOut:
     """Who waits is not called any more; calls under way end by themselves."""
     return render_campaign(await finish_campaign(*_named(state, principal, campaign_id), **_as(principal)))
-
-
-@router.post(
-    "/{campaign_id}/canary/pass", summary="Let it go on past its canary", responses=problem_responses(404, 409)
-)
-async def post_canary_pass(state: Parts, principal: Writing, campaign_id: UUID) -> CampaignOut:
-    """A person has judged the first dials. A campaign that its canary stopped is started as well."""
-    return render_campaign(await pass_canary(*_named(state, principal, campaign_id), **_as(principal)))
 
 
 def _named(state: State, principal: Principal, campaign_id: UUID) -> tuple[Any, OrgId, CampaignId]:
