@@ -59,6 +59,22 @@ def read_number_cursor(cursor: str | None) -> int:
     return number
 
 
+def write_text_cursor(text: str) -> str:
+    """For lists in the order of a text that no two rows share."""
+    return _encode(text)
+
+
+def read_text_cursor(cursor: str | None) -> str:
+    """Empty without a cursor. Raises InvalidInput for what we never gave out."""
+    try:
+        text = _decode(cursor) if cursor is not None else ""
+    except ValueError as error:
+        raise _not_ours() from error
+    if "\x00" in text:
+        raise _not_ours()
+    return text
+
+
 def _encode(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

@@ -16,7 +16,9 @@ from app.logs import get_logger
 
 MOST_BODY_BYTES = 1024 * 1024
 MOST_UPLOAD_BYTES = 512 * 1024 * 1024
-UPLOAD_PATHS = frozenset({"/api/v1/campaigns", "/api/v1/imports", "/api/v1/import-previews"})
+UPLOAD_PATHS = frozenset(
+    {"/api/v1/campaigns", "/api/v1/imports", "/api/v1/import-previews", "/api/v1/do-not-call/imports"}
+)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 log = get_logger(__name__)

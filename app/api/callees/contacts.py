@@ -1,0 +1,90 @@
+"""Contacts over REST: whom a campaign calls, and why it does or does not."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from app.api.callees.contact_shapes import ContactOut, VerdictOut, WhyOut
+from app.api.dependencies import Parts, require
+from app.api.wire.pages import Cursor, Limit, Page, read_text_cursor, split_page, write_text_cursor
+from app.api.wire.problems import problem_responses
+from app.auth.principal import Principal, Scope
+from app.clock import utc_now
+from app.errors import InvalidInput
+from app.ids import CampaignId, ContactId
+from campaigns.contacts import Contact, ContactStatus, find_contacts, list_contacts, load_contact
+from campaigns.gates.why import why
+from telephony.lines.numbers import parse_number
+from telephony.reading_store import select_country
+
+router = APIRouter(prefix="/api/v1/contacts", tags=["Contacts"], responses=problem_responses())
+
+Reading = Annotated[Principal, require(Scope.CAMPAIGNS_READ)]
+
+_Campaign = Annotated[UUID | None, Query(description="All contacts of this campaign, in the order of their numbers.")]
+_Phone = Annotated[str | None, Query(max_length=40, description="Everyone with this number, in any campaign.")]
+_Status = Annotated[ContactStatus | None, Query(description="Of a campaign: only these.")]
+
+
+class NothingAsked(InvalidInput):
+    """Neither a campaign nor a number is named."""
+
+    code = "nothing_asked"
+
+
+@router.get("", summary="Contacts of a campaign, or with a number")
+async def get_contacts(
+    state: Parts,
+    principal: Reading,
+    campaign_id: _Campaign = None,
+    phone: _Phone = None,
+    status: _Status = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[ContactOut]:
+    """Say `campaign_id` or `phone`. The newest contact of a number comes first, at most `limit` of them."""
+    async with state.db.request(principal.claims()) as connection:
+        if phone is not None:
+            number = parse_number(phone, await select_country(connection, principal.org_id))
+            found = await find_contacts(connection, principal.org_id, number, limit=limit)
+            kept = [one for one in found if campaign_id in (None, one.campaign_id) and status in (None, one.status)]
+            return Page(data=[render_contact(contact) for contact in kept], next_cursor=None)
+        if campaign_id is None:
+            raise NothingAsked("Name a campaign_id or a phone.")
+        rows = await list_contacts(
+            connection,
+            principal.org_id,
+            CampaignId(campaign_id),
+            status=status,
+            after=read_text_cursor(cursor),
+            limit=limit + 1,
+        )
+    page, more = split_page(rows, limit)
+    following = write_text_cursor(page[-1].phones[0]) if more else None
+    return Page(data=[render_contact(contact) for contact in page], next_cursor=following)
+
+
+@router.get("/{contact_id}", summary="A contact", responses=problem_responses(404))
+async def get_contact(state: Parts, principal: Reading, contact_id: UUID) -> ContactOut:
+    async with state.db.request(principal.claims()) as connection:
+        return render_contact(await load_contact(connection, principal.org_id, ContactId(contact_id)))
+
+
+@router.get("/{contact_id}/why", summary="Why a contact is called, or not", responses=problem_responses(404))
+async def get_why(state: Parts, principal: Reading, contact_id: UUID) -> WhyOut:
+    """Every gate that a dial passes, with its verdict at this moment, and the next possible time."""
+    async with state.db.request(principal.claims()) as connection:
+        found = await why(connection, principal.org_id, ContactId(contact_id), now=utc_now())
+    return WhyOut(
+        contact=render_contact(found.contact),
+        summary=found.summary,
+        next_at=found.next_at,
+        verdicts=[VerdictOut(**asdict(verdict)) for verdict in found.verdicts],
+    )
+
+
+def render_contact(contact: Contact) -> ContactOut:
+    fields: dict[str, Any] = {name: getattr(contact, name) for name in ContactOut.model_fields}
+    return ContactOut(**fields)
