@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from app.console.campaign_import import import_file
 from app.console.campaign_results import check_writable, copy_results, save_results
 from app.console.campaign_view import (
     Rate,
@@ -37,6 +38,7 @@ PATIENCE_SECONDS = 60.0
 """How long the api may be away, restarting say, while a campaign is watched."""
 
 campaign = typer.Typer(no_args_is_help=True, add_completion=False, help="Campaigns: lists of contacts to dial.")
+campaign.command("import")(import_file)
 
 
 class NobodyToCall(TrunklineError):

@@ -167,13 +167,12 @@ class CsvFile:
                     rows.append(row[:width] + [""] * (width - len(row)))
                     lines.append(line)
         except csv.Error as error:
-            raise BrokenFile(
-                f"Line {at.line + taken} cannot be read: {error}. Is a quote there never closed?"
-            ) from error
+            # What was read before it is a block of its own; then it is the first.
+            if taken == 0:
+                raise BrokenFile(f"Line {at.line} cannot be read: {error}. Is a quote there never closed?") from error
+            cut_short = True
         if taken == 0:
             return None
-        if cut_short and cut.last:
-            raise _never_closed(at.line + taken)
         size = len(cut.data) if not cut_short else _bytes_of(cut.data, taken)
         after = Position(at.blocks + 1, at.rows + len(rows) + len(faults), cut.at + size, at.line + taken)
         return Block(lines, columns_of(rows, width), faults, after, dirty)
