@@ -1,26 +1,34 @@
-"""What comes of a campaign, over REST: progress, events, results."""
+"""What comes of a campaign, over REST: progress, events, results, report, evidence."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from app.api.campaigns.event_feed import CampaignFeed
-from app.api.campaigns.outcome_shapes import EVENTS_EXAMPLE, ProgressOut
+from app.api.campaigns.outcome_shapes import EVENTS_EXAMPLE, EvidenceOut, ProgressOut
 from app.api.dependencies import Parts, State, require
 from app.api.events import HEARTBEAT_SECONDS, SLOW_READER_SECONDS
 from app.api.wire.event_stream import FeedCursor
 from app.api.wire.problems import problem_responses
-from app.auth.principal import Principal, Scope
-from app.ids import CampaignId, OrgId
+from app.auth.principal import Principal, Role, Scope
+from app.ids import AttemptId, CampaignId, OrgId
 from app.live import Reader
+from campaigns.outcomes.evidence.evidence import load_evidence, stream_evidence
+from campaigns.outcomes.page.html_report import write_page
 from campaigns.outcomes.progress import load_progress
 from campaigns.outcomes.report import Format, Rows, stream_report
 
 router = APIRouter(prefix="/api/v1/campaigns/{campaign_id}", tags=["Outcomes"], responses=problem_responses(404))
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The page holds what others wrote: whatever slipped through could do nothing."""
 
 Reading = Annotated[Principal, require(Scope.CAMPAIGNS_READ)]
 
@@ -89,6 +97,54 @@ async def get_results(
     headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}-{rows}.{format}"'}
     kind = "text/csv" if format is Format.CSV else "application/json"
     return StreamingResponse(stream_report(*named, rows, format, **_as(principal)), media_type=kind, headers=headers)
+
+
+@router.get(
+    "/report",
+    summary="The report, as one HTML page of its own",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "No script, nothing fetched: plots stand in the page itself.",
+            "content": {"text/html": {}},
+        }
+    },
+)
+async def get_report(state: Parts, principal: Reading, campaign_id: UUID) -> HTMLResponse:
+    """Funnel, outcomes, answer rate by hour and zone, lengths, latency, cost. Looks at every attempt once."""
+    page = await write_page(*_named(state, principal, campaign_id), **_as(principal))
+    return HTMLResponse(page, headers=PAGE_HEADERS)
+
+
+@router.get(
+    "/evidence",
+    summary="The evidence of every attempt",
+    response_class=StreamingResponse,
+    responses={200: {"description": "JSON Lines", "content": {"application/jsonl": {}}}},
+)
+async def get_all_evidence(state: Parts, principal: Reading, campaign_id: UUID) -> StreamingResponse:
+    """One line a bundle, as `…/attempts/{attempt_id}/evidence` has it. For supervisors and above."""
+    principal.demand_role(Role.SUPERVISOR)
+    named = _named(state, principal, campaign_id)
+    await load_progress(*named, **_as(principal))
+    lines = stream_evidence(*named, recordings=state.settings.recordings_dir, **_as(principal))
+    headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}-evidence.jsonl"'}
+    return StreamingResponse(lines, media_type="application/jsonl", headers=headers)
+
+
+@router.get("/attempts/{attempt_id}/evidence", summary="The evidence of one attempt")
+async def get_evidence(state: Parts, principal: Reading, campaign_id: UUID, attempt_id: UUID) -> EvidenceOut:
+    """Who was called on what ground, what each gate said in the moment of the intent, what was said first, and the
+    recording's hash, then and now. `digest`: SHA-256 of all the rest as JSON with sorted keys and no spaces. For
+    supervisors and above."""
+    principal.demand_role(Role.SUPERVISOR)
+    bundle = await load_evidence(
+        *_named(state, principal, campaign_id),
+        AttemptId(attempt_id),
+        recordings=state.settings.recordings_dir,
+        **_as(principal),
+    )
+    return EvidenceOut.model_validate(bundle)
 
 
 def _named(state: State, principal: Principal, campaign_id: UUID) -> tuple[Any, OrgId, CampaignId]:
