@@ -28,6 +28,8 @@ from app.console.campaign_view import (
     show_progress,
     waits_for_dialer,
 )
+from app.console.campaigns import life
+from app.console.campaigns.schedules import schedule
 from app.console.client import ApiUnreachable, ask, open_client
 from app.errors import TrunklineError
 from app.settings import Settings
@@ -38,6 +40,19 @@ PATIENCE_SECONDS = 60.0
 """How long the api may be away, restarting say, while a campaign is watched."""
 
 campaign = typer.Typer(no_args_is_help=True, add_completion=False, help="Campaigns: lists of contacts to dial.")
+for name, command in {
+    "create": life.create,
+    "list": life.list_all,
+    "show": life.show,
+    "preflight": life.preflight,
+    "start": life.start,
+    "edit": life.edit,
+    "canary": life.canary,
+    "redial": life.redial,
+    "finish": life.finish,
+}.items():
+    campaign.command(name)(command)
+campaign.add_typer(schedule, name="schedule")
 campaign.command("import")(import_file)
 
 

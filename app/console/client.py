@@ -44,13 +44,13 @@ def find_key(settings: Settings) -> str:
 
 
 async def ask(client: httpx.AsyncClient, method: str, path: str, **content: Any) -> Any:
-    """One request; returns the answer's JSON. Raises ApiUnreachable and ApiRefused."""
+    """One request; returns the answer's JSON, None where it has none. Raises ApiUnreachable and ApiRefused."""
     try:
         answer = await client.request(method, path, **content)
     except httpx.TransportError as error:
         raise ApiUnreachable(f"The api does not answer at {client.base_url}. Is it up? `trunkline status`") from error
     if answer.is_success:
-        return answer.json()
+        return answer.json() if answer.content else None
     raise ApiRefused(describe_problem(answer.status_code, answer.text))
 
 

@@ -1,0 +1,187 @@
+"""`trunkline campaign create|list|show|preflight|start|edit|canary|redial|finish`: a campaign's life, through the REST
+API."""
+
+import asyncio
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+from app.console.campaigns import tables
+from app.console.campaigns.options import (
+    AsJson,
+    CallsPerSecond,
+    Deadline,
+    FromNumber,
+    MaxConcurrent,
+    Priority,
+    Region,
+    Sets,
+    SettingsFile,
+    StartsAt,
+    gather,
+    line_of,
+)
+from app.console.client import ask, open_client
+from app.errors import TrunklineError
+from app.settings import Settings
+
+Id = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's id.")]
+
+
+class NotReady(TrunklineError):
+    """The campaign's preflight found errors."""
+
+    code = "not_ready"
+
+
+def request(method: str, path: str, **content: Any) -> Any:
+    """One request to the api, and its answer. Raises ApiUnreachable, ApiRefused, NoApiKey."""
+
+    async def once() -> Any:
+        async with open_client(Settings.load()) as client:
+            return await ask(client, method, path, **content)
+
+    return asyncio.run(once())
+
+
+def tell(answer: Any, shown: RenderableType, *, as_json: bool) -> None:
+    console = Console(highlight=False, soft_wrap=as_json)
+    console.print(line_of(answer) if as_json else shown, markup=False)
+
+
+def create(
+    name: Annotated[str, typer.Argument(help="What to call it.")],
+    team: Annotated[str, typer.Option("--team", help="The slug of the team that talks.")],
+    from_number: FromNumber = None,
+    max_concurrent: MaxConcurrent = None,
+    calls_per_second: CallsPerSecond = None,
+    priority: Priority = None,
+    starts_at: StartsAt = None,
+    deadline: Deadline = None,
+    region: Region = None,
+    sets: Sets = None,
+    settings: SettingsFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """An empty draft. Add contacts: trunkline campaign import FILE --campaign ID."""
+    body = gather(
+        settings,
+        sets,
+        name=name,
+        team=team,
+        from_number=from_number,
+        max_concurrent=max_concurrent,
+        calls_per_second=calls_per_second,
+        priority=priority,
+        starts_at=starts_at,
+        deadline_at=deadline,
+        region=region,
+    )
+    made = request("POST", "/campaigns", json=body)
+    tell(made, tables.show_campaign(made), as_json=as_json)
+
+
+def edit(
+    campaign: Id,
+    name: Annotated[str | None, typer.Option("--name")] = None,
+    team: Annotated[str | None, typer.Option("--team", help="The slug of the team that talks.")] = None,
+    from_number: FromNumber = None,
+    max_concurrent: MaxConcurrent = None,
+    calls_per_second: CallsPerSecond = None,
+    priority: Priority = None,
+    starts_at: StartsAt = None,
+    deadline: Deadline = None,
+    region: Region = None,
+    sets: Sets = None,
+    settings: SettingsFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a draft, a scheduled or a paused campaign; what is not said stays."""
+    body = gather(
+        settings,
+        sets,
+        name=name,
+        team=team,
+        from_number=from_number,
+        max_concurrent=max_concurrent,
+        calls_per_second=calls_per_second,
+        priority=priority,
+        starts_at=starts_at,
+        deadline_at=deadline,
+        region=region,
+    )
+    changed = request("PATCH", f"/campaigns/{campaign}", json=body)
+    tell(changed, tables.show_campaign(changed), as_json=as_json)
+
+
+def list_all(limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 50, as_json: AsJson = False) -> None:
+    """The campaigns, newest first."""
+    found = request("GET", "/campaigns", params={"limit": limit})
+    tell(found, tables.show_campaigns(found["data"]), as_json=as_json)
+
+
+def show(campaign: Id, as_json: AsJson = False) -> None:
+    """A campaign with everything that is set."""
+    found = request("GET", f"/campaigns/{campaign}")
+    tell(found, tables.show_campaign(found), as_json=as_json)
+
+
+def preflight(campaign: Id, as_json: AsJson = False) -> None:
+    """What would happen if it were started: checks, who is called where, who is not and why, finish and cost. Exit
+    status 1 where it cannot run."""
+    found = request("GET", f"/campaigns/{campaign}/preflight", timeout=120)
+    tell(found, tables.show_preflight(found), as_json=as_json)
+    raise typer.Exit(0 if found["ready"] else 1)
+
+
+def start(
+    campaign: Id,
+    force: Annotated[bool, typer.Option("--force", help="Whatever the preflight says.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look once more, then start it, or go on with it. With a start ahead it is scheduled."""
+    if not force:
+        found = request("GET", f"/campaigns/{campaign}/preflight", timeout=120)
+        errors = [check["detail"] for check in found["checks"] if check["level"] == "error"]
+        if errors:
+            raise NotReady("\n".join([*errors, "Nothing was started."]))
+    started = request("POST", f"/campaigns/{campaign}/start")
+    tell(started, f"{campaign} {tables.tell_status(started)}", as_json=as_json)
+
+
+def finish(campaign: Id, as_json: AsJson = False) -> None:
+    """End it for good: who waits is not called any more, calls under way end by themselves."""
+    ended = request("POST", f"/campaigns/{campaign}/finish")
+    tell(ended, f"{campaign} {tables.tell_status(ended)}", as_json=as_json)
+
+
+def canary(
+    campaign: Id,
+    go_on: Annotated[bool, typer.Option("--pass", help="Judge it yourself: go on with all others.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """How its first dials go."""
+    if go_on:
+        passed = request("POST", f"/campaigns/{campaign}/canary/pass")
+        tell(passed, f"{campaign} {tables.tell_status(passed)}", as_json=as_json)
+        return
+    look = request("GET", f"/campaigns/{campaign}/canary")
+    counts = ", ".join(f"{look[word]} {word}" for word in ("dialed", "settled", "answered", "failed"))
+    told = f"{look['status'] or 'no canary'}: {counts}" + (f". {look['reason']}" if look["reason"] else "")
+    tell(look, told, as_json=as_json)
+
+
+def redial(
+    campaign: Id,
+    name: Annotated[str | None, typer.Option("--name", help="Default: the same, again.")] = None,
+    outcomes: Annotated[
+        list[str] | None, typer.Option("--outcome", help="Of those to dial again; default: not talked to. Repeatable.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A new draft of the contacts that it did not reach."""
+    body = {key: value for key, value in (("name", name), ("outcomes", outcomes)) if value}
+    made = request("POST", f"/campaigns/{campaign}/redial", json=body, timeout=600)
+    told = f"{made['campaign']['id']} {made['campaign']['name']}: {made['contacts']} contacts, a draft"
+    tell(made, told, as_json=as_json)
