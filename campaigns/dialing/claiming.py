@@ -15,7 +15,7 @@ from campaigns.dialing.lanes import store as lane_store
 from campaigns.gates.calling import judge_hours
 from campaigns.gates.policy import load_policy
 from campaigns.rules.callbacks import recall
-from campaigns.rules.pacing import Lane, Mode, OrgLimits, Pace, Room, plan_claims
+from campaigns.rules.pacing import Lane, Mode, OrgLimits, Pace, Room, plan_claims, rate_now
 
 LOOK_AT_ONCE = 500
 LOOKS = 10
@@ -92,7 +92,7 @@ def _read_terms(row: Row) -> Terms:
         from_number_id=row["from_number_id"],
         team_version_id=row["team_version_id"],
         ring_timeout_seconds=row["ring_timeout_seconds"],
-        calls_per_second=row["calls_per_second"],
+        calls_per_second=rate_now(_read_room(row, None), now=utc_now()),
         lanes=lane_keys(row["from_number_id"], row["carrier"], row["trunk_id"]),
         asks_for_vetoes=row["asks_for_vetoes"],
     )

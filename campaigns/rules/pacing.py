@@ -141,12 +141,17 @@ def plan_claims(
     return share_out(claimants, pools, now=now)
 
 
+def rate_now(room: Room, *, now: datetime) -> float:
+    """Calls per second of the campaign at this point of its ramp."""
+    return room.calls_per_second * share_of_pace(room.pace.ramp, running_since=room.running_since, now=now)
+
+
 def count_wanted(room: Room, *, now: datetime) -> int:
     """What the campaign could claim if it were alone."""
     allowed = share_of_pace(room.pace.ramp, running_since=room.running_since, now=now)
     free = max(1, math.floor(room.max_concurrent * allowed)) - room.open_attempts
     slots = count_slots_soon(
-        room.calls_per_second * allowed,
+        rate_now(room, now=now),
         next_slot_in_seconds=room.next_slot_in_seconds,
         waiting_for_slot=room.waiting_for_slot,
     )

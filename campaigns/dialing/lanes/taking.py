@@ -30,7 +30,10 @@ async def take_slots(connection: Connection, terms: Terms, count: int, *, lead_s
         return None
     rows = await store.select_tracks(connection, terms.org_id, terms.campaign_id, terms.lanes)
     now: datetime = rows[0]["now"]
-    tracks = [Track.of_rate(row["key"], row["next_in_seconds"], row["calls_per_second"]) for row in rows]
+    # a campaign in its ramp is slower than its row says
+    rates = {row["key"]: row["calls_per_second"] for row in rows}
+    rates[""] = min(rates[""], terms.calls_per_second)
+    tracks = [Track.of_rate(row["key"], row["next_in_seconds"], rates[row["key"]]) for row in rows]
     layout = lay_slots(tracks, count, earliest=lead_seconds, latest=max(LATEST_SECONDS, 2 * lead_seconds))
     following = {key: now + timedelta(seconds=seconds) for key, seconds in layout.next_in_seconds.items()}
     if layout.slots:
