@@ -45,7 +45,8 @@ async def select_rooms(connection: Connection, org_id: UUID) -> Sequence[Row]:
           from attempts where org_id = $1 and status in ('claimed', 'dialing', 'placed', 'uncertain')
           group by campaign_id
         )
-        select c.id, c.org_id, c.mode, c.priority, c.share::float8 as share, c.started_at, c.pace, c.max_concurrent,
+        select c.id, c.org_id, c.mode, c.priority, c.share::float8 as share, c.pace, c.max_concurrent,
+               coalesce(c.resumed_at, c.started_at) as running_since,
                c.calls_per_second::float8 as calls_per_second, c.from_number_id, c.ring_timeout_seconds,
                n.carrier, n.trunk_id, v.id as team_version_id, c.suppression ->> 'url' is not null as asks_for_vetoes,
                c.status = 'running' and v.id is not null and coalesce(c.starts_at <= now(), true)

@@ -112,7 +112,7 @@ def _read_room(row: Row, served: Mapping[UUID, int] | None) -> Room:
         priority=row["priority"],
         share=row["share"],
         served=None if served is None else float(served.get(row["id"], 0)),
-        running_since=row["started_at"],
+        running_since=row["running_since"],
         pace=Pace.model_validate(row["pace"]),
     )
 
