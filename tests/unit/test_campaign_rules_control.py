@@ -85,7 +85,7 @@ def test_a_healthy_campaign_runs_on() -> None:
     [
         (replace(HEALTHY, carrier_errors=200), TripKind.CARRIER_ERRORS),
         (replace(HEALTHY, our_failures=80), TripKind.OUR_FAILURES),
-        (replace(HEALTHY, abandoned=14), TripKind.ABANDONED),
+        (replace(HEALTHY, abandoned=30), TripKind.ABANDONED),
         (replace(HEALTHY, answered=12), TripKind.ANSWER_COLLAPSE),
         (CallCounts(calls=10, carrier_errors=10), TripKind.CARRIER_ERRORS),
     ],
@@ -109,6 +109,7 @@ def test_a_few_unlucky_calls_do_not_trip_it() -> None:
     assert decide_breaker(CallCounts(calls=12, carrier_errors=5), Breaker(), before=HEALTHY) is None
     assert decide_breaker(CallCounts(calls=9, carrier_errors=9), Breaker(), before=HEALTHY) is None
     assert decide_breaker(CallCounts(calls=40, answered=8, by_people=8, abandoned=1), Breaker(), before=HEALTHY) is None
+    assert decide_breaker(replace(HEALTHY, abandoned=10), Breaker(), before=HEALTHY) is None
 
 
 def test_a_low_answer_rate_that_always_was_low_is_no_collapse() -> None:
