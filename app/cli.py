@@ -146,6 +146,30 @@ def campaign(context: typer.Context) -> None:
     commands(context.args or ["--help"], prog_name="trunkline campaign")
 
 
+@app.command(context_settings=FORWARDS, add_help_option=False)
+def contacts(context: typer.Context) -> None:
+    """Contacts: list them, and why each is called or not."""
+    from app.console.callees.contacts import contacts as commands
+
+    commands(context.args or ["--help"], prog_name="trunkline contacts")
+
+
+@app.command(context_settings=FORWARDS, add_help_option=False)
+def dnc(context: typer.Context) -> None:
+    """Do not call: add, import, list and remove numbers that are never dialed."""
+    from app.console.callees.do_not_call import dnc as commands
+
+    commands(context.args or ["--help"], prog_name="trunkline dnc")
+
+
+@app.command(context_settings=FORWARDS, add_help_option=False)
+def webhooks(context: typer.Context) -> None:
+    """Webhooks: addresses that are told of campaign events, signed."""
+    from app.console.webhooks import webhooks as commands
+
+    commands(context.args or ["--help"], prog_name="trunkline webhooks")
+
+
 @app.command()
 def dial(
     number: Annotated[str, typer.Argument(help="In international form: +12025550123.")],

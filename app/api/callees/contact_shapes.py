@@ -75,7 +75,7 @@ class VerdictOut(BaseModel):
     """What one gate says. Not passed without `next_at`: never, as things stand. `source`: what it rests on, the zone's
     origin say."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": VERDICTS})
+    model_config = ConfigDict(json_schema_extra={"examples": [*VERDICTS]})
 
     gate: Gate
     passed: bool
@@ -84,22 +84,19 @@ class VerdictOut(BaseModel):
     next_at: datetime | None
 
 
+_WHY: dict[str, Any] = {
+    "contact": CONTACT,
+    "summary": "not called, calling-hours: it is Sat 07:12 in America/New_York",
+    "next_at": "2026-11-21T13:00:00Z",
+    "verdicts": VERDICTS,
+}
+
+
 class WhyOut(BaseModel):
     """Every gate in the order in which they are asked. `next_at`: the first instant at which the contact may be dialed;
     null: never, as things stand."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "contact": CONTACT,
-                    "summary": "not called, calling-hours: it is Sat 07:12 in America/New_York",
-                    "next_at": "2026-11-21T13:00:00Z",
-                    "verdicts": VERDICTS,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_WHY]})
 
     contact: ContactOut
     summary: str

@@ -1,0 +1,131 @@
+"""`trunkline contacts` and `trunkline dnc` against the real api."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer
+import uvicorn
+from pydantic import SecretStr
+from rich.console import Console
+from structlog.testing import capture_logs
+from typer.testing import CliRunner, Result
+
+from app.auth.principal import Role
+from app.console.callees.contacts import NobodyThere, ask_why, contacts, list_contacts, show_why
+from app.console.callees.do_not_call import dnc
+from app.console.client import ApiRefused
+from app.settings import Settings
+from tests.conftest import free_port
+from tests.db.api_world import Api, api_settings, open_api, until
+from tests.db.gate_world import PHONE, add_campaign, add_contact
+
+pytestmark = pytest.mark.db
+
+
+@dataclass
+class Desk:
+    """A terminal beside a running api."""
+
+    api: Api
+    settings: Settings
+    folder: Path
+
+    async def type(self, commands: typer.Typer, *words: str) -> Result:
+        """What the command printed; it runs in a thread, as a process of its own would."""
+        with capture_logs():  # the api's, which runs in this process too
+            return await asyncio.to_thread(CliRunner().invoke, commands, words, catch_exceptions=False)
+
+
+@pytest.fixture
+async def desk(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    settings = api_settings(database_url, tmp_path, port_base=free_port())
+    async with open_api(settings) as api:
+        key = (await api.key(Role.ADMIN))["Authorization"].removeprefix("Bearer ")
+        settings = settings.model_copy(update={"api_key": SecretStr(key)})
+        load: Callable[[], Settings] = lambda: settings  # noqa: E731
+        monkeypatch.setattr(Settings, "load", load)
+        server = uvicorn.Server(uvicorn.Config(api.app, port=settings.ports.api, lifespan="off", log_config=None))
+        serving = asyncio.create_task(server._serve())
+
+        async def started() -> bool:
+            return server.started
+
+        await until(started)
+        yield Desk(api, settings, tmp_path)
+        server.should_exit = True
+        await serving
+
+
+async def test_why_tells_each_campaign_that_has_the_number(desk: Desk) -> None:
+    org = desk.api.org_id
+    one = await add_contact(desk.api.db, org, await add_campaign(desk.api.db, org, calling={"defaults": False}))
+    other = await add_contact(desk.api.db, org, await add_campaign(desk.api.db, org, status="paused"), name="Ada")
+    both = await ask_why(desk.settings, "(202) 555-0110")
+    assert [answer["contact"]["id"] for answer in both] == [str(other.contact_id), str(one.contact_id)]
+    [alone] = await ask_why(desk.settings, str(one.contact_id))
+    assert alone["verdicts"] == both[1]["verdicts"]
+    [there] = await ask_why(desk.settings, PHONE, str(one.campaign_id))
+    assert there["contact"]["id"] == str(one.contact_id)
+    shown = io.StringIO()
+    show_why(Console(file=shown, width=200), both[0])
+    for part in ("+12025550110 Ada", "the campaign is paused", "calling-hours", "zone America/New_York", "never, as"):
+        assert part in shown.getvalue()
+
+
+async def test_why_of_nobody_says_so(desk: Desk) -> None:
+    with pytest.raises(NobodyThere, match=r"\+12025550177"):
+        await ask_why(desk.settings, "+12025550177")
+    with pytest.raises(ApiRefused, match="no such contact"):
+        await ask_why(desk.settings, "0199f2a4-6f0e-7c60-9d0b-000000000030")
+
+
+async def test_why_as_json_is_one_line_a_contact(desk: Desk) -> None:
+    await add_contact(desk.api.db, desk.api.org_id, await add_campaign(desk.api.db, desk.api.org_id))
+    printed = await desk.type(contacts, "why", PHONE, "--json")
+    [line] = printed.stdout.splitlines()
+    assert len(json.loads(line)["verdicts"]) == 8
+
+
+async def test_the_contacts_of_a_campaign_are_listed_over_many_pages(desk: Desk) -> None:
+    campaign = await add_campaign(desk.api.db, desk.api.org_id)
+    async with desk.api.db.system() as connection:
+        await connection.execute(
+            """
+            insert into contacts (id, org_id, campaign_id, phone)
+            select gen_random_uuid(), $1, $2, '+1202555' || to_char(n, 'FM0000') from generate_series(1, 450) n
+            """,
+            desk.api.org_id,
+            campaign,
+        )
+    found = await list_contacts(desk.settings, str(campaign), None, 1000)
+    assert [one["next_phone"] for one in found] == [f"+1202555{n:04d}" for n in range(1, 451)]
+    assert len(await list_contacts(desk.settings, str(campaign), "waiting", 250)) == 250
+    assert "+12025550003" in (await desk.type(contacts, "list", "--campaign", str(campaign), "--limit", "3")).stdout
+
+
+async def test_a_number_is_added_listed_and_removed(desk: Desk) -> None:
+    assert "+12025550110 is not dialed" in (await desk.type(dnc, "add", "202 555 0110", "--reason", "=1+1")).stdout
+    lines = (await desk.type(dnc, "list")).stdout.splitlines()
+    assert lines[0] == "phone,reason,source,created_at"
+    assert lines[1].startswith("+12025550110,'=1+1,api,")
+    assert "may be dialed again" in (await desk.type(dnc, "remove", PHONE)).stdout
+    assert len((await desk.type(dnc, "list")).stdout.splitlines()) == 1
+
+
+async def test_a_file_is_imported_with_its_bad_rows_told(desk: Desk) -> None:
+    file = desk.folder / "list.csv"
+    file.write_text("phone\n+12025550110\n12\n+12025550110\n")
+    told = (await desk.type(dnc, "import", str(file))).stdout
+    assert "3 rows: 1 added, 1 known, 1 rejected" in told
+    assert "line 3: '12'" in told
+    again = await desk.type(dnc, "import", str(file), "--json")
+    assert json.loads(again.stdout)["added"] == 0
+
+
+async def test_the_secret_of_vetoes_is_shown_to_admins(desk: Desk) -> None:
+    assert (await desk.type(dnc, "secret")).stdout.startswith("whsec_")
