@@ -10,7 +10,7 @@ from app.ids import E164, CampaignId, OrgId
 from campaigns import store
 from campaigns.campaigns import Campaign, CampaignState, CampaignStatus, select_campaign
 from campaigns.creating import check_times, find_caller_id, find_team
-from campaigns.lifecycle.settings import check_settings
+from campaigns.lifecycle.settings import check_settings, merge_settings
 
 PLAIN = frozenset(
     {"name", "max_concurrent", "calls_per_second", "ring_timeout_seconds", "mode", "priority", "share", "region"}
@@ -21,8 +21,9 @@ PLAIN = frozenset(
 
 @dataclass(frozen=True)
 class Edit:
-    """What changes. `plain`: by the names of PLAIN. `settings`: by those of lifecycle/settings.py. `times`:
-    `starts_at`, `deadline_at`, None to take one away. `team`: a slug; `from_number`: one of our numbers."""
+    """What changes. `plain`: by the names of PLAIN. `settings`: by those of lifecycle/settings.py, each merged into
+    what is there. `times`: `starts_at`, `deadline_at`, None to take one away. `team`: a slug; `from_number`: one of our
+    numbers."""
 
     plain: Mapping[str, Any] = field(default_factory=dict[str, Any])
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
@@ -37,11 +38,13 @@ async def edit_campaign(
     """All of it or nothing. Raises CampaignNotFound, CampaignState for a running or finished one, NoSuchTeam,
     NoCallerId, InvalidSettings."""
     assert edit.plain.keys() <= PLAIN
-    changed = {**edit.plain, **check_settings(edit.settings)}
     async with db.system() if claims is None else db.request(claims) as connection:
         campaign = await select_campaign(connection, org_id, campaign_id)
         times = {"starts_at": campaign.starts_at, "deadline_at": campaign.deadline_at, **edit.times}
         check_times(times["starts_at"], times["deadline_at"])
+        stored = {"retry": campaign.retry.to_json(), **campaign.settings}
+        merged = {name: merge_settings(stored[name], given) for name, given in edit.settings.items()}
+        changed = {**edit.plain, **check_settings(merged)}
         changed |= {name: at and at.isoformat() for name, at in edit.times.items()}
         if edit.team is not None:
             changed["team_id"] = str(await find_team(connection, org_id, edit.team))

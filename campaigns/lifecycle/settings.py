@@ -54,3 +54,16 @@ def check_settings(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     if faults:
         raise InvalidSettings("The campaign's settings cannot be used:", errors=faults)
     return {name: dict(value) for name, value in given.items()}
+
+
+def merge_settings(stored: Any, given: Any) -> Any:
+    """JSON merge patch (RFC 7396): objects are merged name by name, null takes a name away, all else replaces."""
+    if not isinstance(given, Mapping):
+        return given
+    merged: dict[str, Any] = dict(stored) if isinstance(stored, Mapping) else {}
+    for name, value in given.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_settings(merged.get(name), value)
+    return merged

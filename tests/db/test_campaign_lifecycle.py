@@ -213,6 +213,18 @@ async def test_a_paused_campaign_is_changed_and_a_running_one_is_not(db: Databas
     assert (edited.max_concurrent, edited.team) == (campaign.max_concurrent, "reception")
 
 
+async def test_what_is_said_of_a_subject_is_merged_into_what_is_there_and_null_takes_away(
+    db: Database, org: OrgId
+) -> None:
+    campaign, _ = await draft(db, org, settings={"canary": {"contacts": 9, "most_failed": 0.5}})
+    said = {"canary": {"contacts": 3, "most_failed": None}, "retry": {"outcomes": {"busy": {"next_number": True}}}}
+    edited = await edit_campaign(db, org, campaign.id, Edit(settings=said))
+    assert edited.settings["canary"] == {"contacts": 3}
+    busy, usual = edited.retry.outcomes["busy"], campaign.retry.outcomes["busy"]
+    assert (busy.next_number, busy.delays_seconds) == (True, usual.delays_seconds)
+    assert edited.retry.outcomes.keys() == campaign.retry.outcomes.keys()
+
+
 async def test_every_fault_of_the_settings_is_told_with_its_path(db: Database, org: OrgId) -> None:
     campaign, _ = await draft(db, org)
     wrong = Edit(settings={"retry": {"max_attempts": 0}, "canary": {"contacts": -1}})

@@ -117,7 +117,8 @@ async def read_edit(state: State, principal: Principal, fields: NewCampaignEdit)
 
 def read_settings(fields: NewCampaignSettings) -> dict[str, dict[str, Any]]:
     """The objects that were sent, by name."""
-    return fields.model_dump(include=set(MODELS), exclude_none=True)
+    sent = {name: getattr(fields, name) for name in MODELS}
+    return {name: dict(value) for name, value in sent.items() if value is not None}
 
 
 async def read_from_number(state: State, principal: Principal, fields: NewCampaignSettings) -> E164 | None:

@@ -161,7 +161,8 @@ class NewCampaign(NewCampaignSettings):
 
 
 class NewCampaignEdit(NewCampaignSettings):
-    """What to change of a draft, scheduled or paused campaign; only what is sent is changed."""
+    """What to change of a draft, scheduled or paused campaign; only what is sent is changed. `retry` and the other
+    objects are merged into what is there (RFC 7396): null takes a value away."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"calls_per_second": 2.0, "name": "Reminders, again"}]}
