@@ -51,8 +51,8 @@ prove: setup ## Run every proof at full size with its control (ONLY=name,name; s
 	@$(BIN)/python -m tests.prove
 
 .PHONY: bench
-bench: setup ## Measure calls: answer, first audio, reply, cost per call (one run, loopback, stops by itself)
-	@$(BIN)/python -m bench.calls
+bench: setup ## Measure calls, dial decisions, imports and claims against their targets (BENCH=name picks; stops by itself)
+	@$(BIN)/python -m bench
 
 .PHONY: lock
 lock: $(STAMP) ## Lock what pyproject.toml names by hash; what is locked keeps its version unless UPGRADE=1

@@ -32,8 +32,8 @@ with taken as (
 ), called as (
   insert into calls (id, org_id, channel, direction, status, room_name, carrier, from_number, to_number, number_id,
                      attempt_id, variables, dialed_at)
-  select $2::uuid, t.org_id, 'phone', 'outbound', 'queued', 'call-' || $2::uuid, 'twilio', n.e164, t.phone, n.id, $3, t.variables,
-         now()
+  select $2::uuid, t.org_id, 'phone', 'outbound', 'queued', 'call-' || $2::uuid, 'twilio', n.e164, t.phone, n.id, $3,
+         t.variables, now()
   from taken t join campaigns g on g.id = t.campaign_id join numbers n on n.id = g.from_number_id returning *
 ), told as (
   insert into call_events (org_id, call_id, kind, data)
