@@ -6,7 +6,6 @@ Everything goes through the REST API: the campaign runs in the dialer, and goes 
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from app.console import campaign_report
 from app.console.campaign_import import import_file
-from app.console.campaign_results import check_writable, copy_results, save_results
+from app.console.campaign_results import check_writable, save_results
 from app.console.campaign_view import (
     Rate,
     describe_progress,
@@ -50,6 +50,10 @@ for name, command in {
     "canary": life.canary,
     "redial": life.redial,
     "finish": life.finish,
+    "watch": campaign_report.watch,
+    "results": campaign_report.results,
+    "report": campaign_report.report,
+    "evidence": campaign_report.evidence,
 }.items():
     campaign.command(name)(command)
 campaign.add_typer(schedule, name="schedule")
@@ -115,23 +119,6 @@ def pause(campaign_id: str) -> None:
 def resume(campaign_id: str) -> None:
     """Start a draft, or go on with a paused campaign."""
     _change(campaign_id, "start")
-
-
-@campaign.command("results")
-def results(
-    campaign_id: str,
-    out: Annotated[Path | None, typer.Option("--out", help="Default: stdout.")] = None,
-) -> None:
-    """What came of every attempt so far, as CSV."""
-
-    async def fetch() -> None:
-        async with open_client(Settings.load()) as client:
-            if out is None:
-                await copy_results(client, campaign_id, sys.stdout.buffer)
-            else:
-                await save_results(client, campaign_id, out)
-
-    asyncio.run(fetch())
 
 
 def _change(campaign_id: str, verb: str) -> None:

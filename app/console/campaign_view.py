@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -49,9 +50,10 @@ def show_import(report: Mapping[str, Any]) -> RenderableType:
 
 
 def show_progress(name: str, progress: Mapping[str, Any], *, seconds: float, rate: float) -> RenderableType:
-    """The live display: the funnel of contacts, the pace, and the outcomes so far."""
+    """The live display: the funnel of contacts, the pace and the forecast, and the outcomes so far."""
     contacts, attempts = progress["contacts"], progress["attempts"]
     total = sum(contacts.values())
+    funnel_counts = progress.get("funnel", {})
     head = Text.assemble(
         (name, "bold"),
         f"  {progress['status']}  {seconds:.0f} s  {rate:.1f} dials/s  {attempts.get('dialed', 0)} dialed",
@@ -61,7 +63,45 @@ def show_progress(name: str, progress: Mapping[str, Any], *, seconds: float, rat
     rows = (("waiting", "waiting"), ("in flight", "in_flight"), ("finished", "finished"), ("blocked", "blocked"))
     for label, key in rows:
         funnel.add_row(f"  {label}", _bar(contacts[key], total), str(contacts[key]))
-    return Group(head, funnel, show_outcomes(progress["dispositions"]))
+    for label, key in (("called", "called"), ("talked to", "talked_to")):
+        if key in funnel_counts:
+            funnel.add_row(f"  {label}", _bar(funnel_counts[key], total), str(funnel_counts[key]))
+    return Group(head, *_notes(progress), funnel, show_outcomes(progress["dispositions"]))
+
+
+def _notes(progress: Mapping[str, Any]) -> list[RenderableType]:
+    """A line of pace and forecast, and why it is paused."""
+    notes: list[RenderableType] = []
+    if pace := describe_pace(progress):
+        notes.append(Text(f"  {pace}"))
+    if progress.get("pause_reason"):
+        notes.append(Text(f"  paused: {progress['pause_reason']}", "yellow"))
+    return notes
+
+
+def describe_pace(progress: Mapping[str, Any]) -> str:
+    """ "41 % answered, 12.0 dials and 8.0 contacts done a minute, done in 12 min (17:40 UTC)"; what is not known yet is
+    left out."""
+    said: list[str] = []
+    if progress.get("answer_rate") is not None:
+        said.append(f"{progress['answer_rate']:.0%} answered")
+    pace: Mapping[str, Any] = progress.get("pace") or {}
+    if pace.get("dials_per_minute") is not None:
+        said.append(
+            f"{pace['dials_per_minute']:.1f} dials and {pace['finished_per_minute']:.1f} contacts done a minute"
+        )
+    if progress.get("finishes_at"):
+        at, now = (datetime.fromisoformat(progress[key]) for key in ("finishes_at", "at"))
+        said.append(f"done in {describe_span((at - now).total_seconds())} ({at:%H:%M} UTC)")
+    return ", ".join(said)
+
+
+def describe_span(seconds: float) -> str:
+    """ "45 s", "12 min", "3.5 h", "4 days"."""
+    for unit, length, digits in (("days", 86400 * 2, 0), ("h", 7200, 1), ("min", 120, 0)):
+        if seconds >= length:
+            return f"{seconds / {'days': 86400, 'h': 3600, 'min': 60}[unit]:.{digits}f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def show_outcomes(dispositions: Mapping[str, int]) -> RenderableType:
@@ -77,9 +117,10 @@ def describe_progress(progress: Mapping[str, Any], *, seconds: float) -> str:
     """The same in one line, for what is not a terminal."""
     contacts = progress["contacts"]
     outcomes = ", ".join(f"{count} {word}" for word, count in sorted(progress["dispositions"].items()))
+    pace = describe_pace(progress)
     return (
         f"{seconds:6.0f} s  {contacts['waiting']} waiting, {contacts['in_flight']} in flight, "
-        f"{contacts['finished']} finished" + (f": {outcomes}" if outcomes else "")
+        f"{contacts['finished']} finished" + (f": {outcomes}" if outcomes else "") + (f"; {pace}" if pace else "")
     )
 
 
