@@ -70,6 +70,7 @@ class Allowed:
             not self._plain.fullmatch(number)
             or number in rules.own_numbers
             or number.startswith(rules.refused_prefixes)
+            or not rules.is_priced(number)
         ):
             return rules.why_not(number)
         return None

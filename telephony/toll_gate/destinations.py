@@ -50,12 +50,18 @@ def require_canonical(to: str) -> E164:
 @dataclass(frozen=True)
 class DialingRules:
     """What an organization may dial. `allowed_countries`: ISO 3166 codes beside its own; `refused_prefixes`: "+" and
-    digits; `own_numbers`: never dialed, because a call to oneself only costs."""
+    digits; `own_numbers`: never dialed, because a call to oneself only costs; `priced_prefixes`: where a spend cap is
+    set, those with a known rate; only they are dialed."""
 
     org_country: str
     allowed_countries: Collection[str] = ()
     own_numbers: Collection[str] = ()
     refused_prefixes: tuple[str, ...] = ()
+    priced_prefixes: tuple[str, ...] | None = None
+
+    def is_priced(self, to: E164) -> bool:
+        """Whether it is known what a call there costs, or nobody asks."""
+        return self.priced_prefixes is None or to.startswith(self.priced_prefixes)
 
     def why_not(self, to: E164) -> str | None:
         """The reason why `to` is not dialed, or None."""
@@ -87,6 +93,11 @@ class DialingRules:
             raise TollGateRefused(f"The destination is {kind}.", country=country)
         if to.startswith(self.refused_prefixes):
             raise TollGateRefused("The destination is in a range that the organization does not dial.", country=country)
+        if not self.is_priced(to):
+            raise TollGateRefused(
+                "No rate is known for this destination: add it to the dialing rules, or drop the spend cap.",
+                country=country,
+            )
         return destination
 
 

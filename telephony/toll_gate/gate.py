@@ -14,8 +14,8 @@ from app.errors import NotFound
 from app.ids import E164, CallId, NumberId, OrgId, new_id
 from telephony.lines.numbers import Number, load_number
 from telephony.toll_gate import store
-from telephony.toll_gate.destinations import DialingRules, TollGateRefused
-from telephony.toll_gate.limits import DialLimitReached, Seen, Tally, Wanted, Window, admit, counting_windows, find_rate
+from telephony.toll_gate.destinations import DialingRules
+from telephony.toll_gate.limits import DialLimitReached, Seen, Tally, Wanted, Window, admit, counting_windows
 from telephony.toll_gate.numbering import Destination
 from telephony.toll_gate.policy import DialingPolicy, read_policy
 
@@ -31,12 +31,7 @@ class Gate:
 
     def check(self, to: E164) -> Destination:
         """Where `to` leads, if it may ever be dialed. Raises TollGateRefused, which nothing but other rules heals."""
-        destination = self.rules.check(to)
-        if self.policy.spend is not None and find_rate(self.policy.spend, to) is None:
-            raise TollGateRefused(
-                "No rate is known for this destination: add it to the dialing rules, or drop the cap."
-            )
-        return destination
+        return self.rules.check(to)
 
     async def reserve(
         self,
@@ -128,5 +123,6 @@ async def load_rules(connection: Connection, org_id: OrgId) -> tuple[DialingRule
         frozenset(policy.allowed_countries),
         frozenset(row["own_numbers"]),
         tuple(policy.refused_prefixes),
+        None if policy.spend is None else tuple(rate.prefix for rate in policy.spend.rates),
     )
     return rules, policy
