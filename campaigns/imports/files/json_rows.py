@@ -1,7 +1,7 @@
 """JSON: an array of objects, read as a stream, or an object a line. Keys are the columns."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -30,6 +30,9 @@ BLOCK_ROWS = 5_000
 HEADER_ROWS = 1_000
 """The keys of this many objects are the columns; one that first comes later is a fault of its row."""
 
+DEEPEST = 32
+_OPENING = frozenset({"start_map", "start_array"})
+_CLOSING = frozenset({"end_map", "end_array"})
 _Item = tuple[int, Any]
 
 
@@ -78,10 +81,9 @@ class JsonFile:
     def _elements(self, position: Position) -> Iterator[_Item]:
         self._file.seek(0)
         guarded = _Guarded(self._file)
-        elements = ijson.items(guarded, "item")
         number = 0
         try:
-            for value in elements:
+            for value in _build_elements(ijson.basic_parse(guarded)):
                 guarded.begin_item()
                 number += 1
                 if number > position.rows:
@@ -104,6 +106,23 @@ class JsonFile:
             rows.append([_cell(value.get(name)) for name in self.header])
             lines.append(line)
         return Block(lines, columns_of(rows, len(self.header)), faults, after, dirty=True)
+
+
+def _build_elements(events: Iterable[tuple[str, Any]]) -> Iterator[Any]:
+    """The elements of the one array. Not ijson.items: that keeps the path to where it is, which a file of nothing but
+    brackets makes as long as itself, at every bracket."""
+    depth = 0
+    builder = ijson.ObjectBuilder()
+    for event, value in events:
+        depth -= event in _CLOSING
+        if depth >= 1:
+            builder.event(event, value)
+        if depth == 1 and event not in _OPENING and event != "map_key":
+            yield builder.value
+            builder = ijson.ObjectBuilder()
+        depth += event in _OPENING
+        if depth > DEEPEST:
+            raise BrokenFile(f"The JSON is nested more than {DEEPEST} deep: this is no list of contacts.")
 
 
 @dataclass

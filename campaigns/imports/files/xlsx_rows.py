@@ -34,6 +34,7 @@ MOST_SHARED_TEXT_BYTES = 48 << 20
 MOST_RATIO = 250
 SMALL_PART_BYTES = 1 << 20
 LONGEST_GAP_ROWS = 100_000
+MOST_WIDE_ROWS = 1_000
 _UNREADABLE = (zipfile.BadZipFile, KeyError, ValueError, ParseError, defusedxml.DefusedXmlException, EOFError)
 
 
@@ -84,10 +85,13 @@ class XlsxFile:
         """(row number, its texts), as wide as it is written but at most one cell over the limit."""
         # What the file says of its size is not to be believed.
         self._sheet.reset_dimensions()
-        empty = 0
+        empty = wide = 0
         try:
-            for number, row in enumerate(self._sheet.iter_rows(max_col=MOST_COLUMNS + 1, values_only=True), 1):
-                cells = [text_of(value) for value in row]
+            for number, row in enumerate(self._sheet.iter_rows(values_only=True), 1):
+                wide += len(row) > MOST_COLUMNS
+                if wide > MOST_WIDE_ROWS:
+                    raise BrokenFile(f"The rows have cells far to the right; at most {MOST_COLUMNS} columns are read.")
+                cells = [text_of(value) for value in row[: MOST_COLUMNS + 1]]
                 empty = 0 if any(cells) else empty + 1
                 if empty > LONGEST_GAP_ROWS:
                     return
