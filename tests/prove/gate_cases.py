@@ -81,6 +81,11 @@ class Case:
     people: Sequence[Person]
 
 
+Home = tuple[Sequence[E164], str, str | None]
+"""Numbers that are in one place, its country, and its US state."""
+NEIGHBOURS = 4
+
+
 @dataclass
 class Cases:
     """`listed`: numbers on the organization's list, `listed_here`: (campaign, number) on a campaign's own."""
@@ -93,39 +98,39 @@ class Cases:
 
 def make_cases(org: OrgId, *, campaigns: int, people: int, seed: int) -> Cases:
     chance = random.Random(seed)
-    phones = make_phones(chance, people)
-    made = Cases(org, listed={phone for phone, _, _ in phones if chance.random() < 0.05})
+    homes = make_homes(chance, people // NEIGHBOURS)
+    made = Cases(org, listed={phone for phones, _, _ in homes for phone in phones if chance.random() < 0.05})
     for number in range(campaigns):
-        case = make_case(chance, org, SPANS[number % len(SPANS)], phones)
+        case = make_case(chance, org, SPANS[number % len(SPANS)], homes)
         made.cases.append(case)
         made.listed_here |= {(case.id, one.candidate.phone) for one in case.people if chance.random() < 0.03}
     return made
 
 
-def make_phones(chance: random.Random, count: int) -> list[tuple[E164, str, str | None]]:
-    """(number, country, US state): half of the US, with the last digits kept for fiction."""
-    found: list[tuple[E164, str, str | None]] = []
+def make_homes(chance: random.Random, count: int) -> list[Home]:
+    """Half of them in the US, with the last digits kept for fiction."""
+    found: list[Home] = []
     taken: set[str] = set()
     while len(found) < count:
         if chance.random() < 0.5:
             area = chance.choice(list(STATES))
-            one = (E164(f"+1{area}55501{chance.randrange(100):02d}"), "US", STATES[area])
+            stem, country, state = f"+1{area}55501", "US", STATES[area]
         else:
             country = chance.choice(ABROAD)
             kind = chance.choice((phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE))
             example = phonenumbers.example_number_for_type(country, kind) or phonenumbers.example_number(country)
             plain = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
             # Never dialed: the library's examples with other last digits, which stay in the same place.
-            one = (E164(f"{plain[:-2]}{chance.randrange(100):02d}"), country, None)
-        if one[0] not in taken and phonenumbers.region_code_for_number(phonenumbers.parse(one[0])) == one[1]:
-            taken.add(one[0])
-            found.append(one)
+            stem, state = plain[:-2], None
+        phones = [E164(f"{stem}{ending:02d}") for ending in chance.sample(range(100), NEIGHBOURS)]
+        regions = {phonenumbers.region_code_for_number(phonenumbers.parse(phone)) for phone in phones}
+        if regions == {country} and taken.isdisjoint(phones):
+            taken.update(phones)
+            found.append((phones, country, state))
     return found
 
 
-def make_case(
-    chance: random.Random, org: OrgId, start: datetime, phones: Sequence[tuple[E164, str, str | None]]
-) -> Case:
+def make_case(chance: random.Random, org: OrgId, start: datetime, homes: Sequence[Home]) -> Case:
     campaign_id = CampaignId(new_id())
     starts_at = start + timedelta(hours=chance.randrange(12)) if chance.random() < 0.2 else None
     deadline_at = start + SPAN - timedelta(hours=chance.randrange(12)) if chance.random() < 0.2 else None
@@ -137,7 +142,7 @@ def make_case(
         consent=chance.choice([{}, {"need": "required"}, {"need": "ignored"}, {"max_age_days": 90}]),
         starts_at=starts_at,
         deadline_at=deadline_at,
-        people=[make_person(chance, org, campaign_id, start, *phone) for phone in phones],
+        people=[one for home in homes for one in make_people(chance, org, campaign_id, start, home)],
     )
 
 
@@ -171,26 +176,26 @@ def make_caps(chance: random.Random) -> dict[str, Any]:
     return {"contact": limits(), "number": limits(), "across_campaigns": chance.random() < 0.5}
 
 
-def make_person(
-    chance: random.Random,
-    org: OrgId,
-    campaign_id: CampaignId,
-    start: datetime,
-    phone: E164,
-    country: str,
-    state: str | None,
-) -> Person:
+def make_people(
+    chance: random.Random, org: OrgId, campaign_id: CampaignId, start: datetime, home: Home
+) -> list[Person]:
+    """Neighbours: the list says the same of the zone of all, and something else of each one's consent and calls."""
+    phones, country, state = home
+    zone = chance.choice([None, None, chance.choice(ZONES), chance.choice(ZONES), "Mars/Phobos"])
+
     def before() -> datetime:
         return start - timedelta(seconds=chance.randrange(9 * 86400))
 
     def at_random() -> datetime | None:
         return start + timedelta(seconds=chance.randrange(-100 * 86400, 10 * 86400)) if chance.random() < 0.5 else None
 
-    zone = chance.choice([None, None, chance.choice(ZONES), chance.choice(ZONES), "Mars/Phobos"])
-    candidate = Candidate(ContactId(new_id()), org, campaign_id, phone, zone, at_random(), at_random())
-    other = E164("+12025550199")
-    dials = [(chance.choice([phone, phone, other]), before()) for _ in range(chance.choice([0, 0, 1, 2, 4]))]
-    return Person(candidate, country, state, dials, [before()] if chance.random() < 0.1 else [])
+    people: list[Person] = []
+    for phone in phones:
+        candidate = Candidate(ContactId(new_id()), org, campaign_id, phone, zone, at_random(), at_random())
+        numbers = [phone, phone, E164("+12025550199")]
+        dials = [(chance.choice(numbers), before()) for _ in range(chance.choice([0, 0, 1, 2, 4]))]
+        people.append(Person(candidate, country, state, dials, [before()] if chance.random() < 0.1 else []))
+    return people
 
 
 def stored(case: Case) -> dict[str, str]:

@@ -81,6 +81,7 @@ class Opening:
     books: Sequence[Rulebook]
     left_out: Sequence[date]
     margin: timedelta
+    told: tuple[datetime, bool, datetime | None] | None = None
     _steps: dict[int, bool] = field(default_factory=dict)
     _known: dict[int, int] = field(default_factory=dict)
 
