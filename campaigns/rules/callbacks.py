@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from app.ids import E164
 from app.spoken_time import FURTHEST, read_spoken_time
 from campaigns.rules.calling.places import find_place
-from campaigns.rules.dispositions import Disposition
+from campaigns.rules.dispositions import NOT_A_CONVERSATION, Disposition
 
 MOST_DETAILS = 20
 MOST_CHARACTERS = 300
@@ -52,7 +52,7 @@ def remember(
     kept = dict(memory)
     kept["calls"] = int(kept.get("calls", 0)) + 1
     kept["last_call"] = {"at": at.isoformat(), "outcome": disposition}
-    if answered:
+    if answered and disposition not in NOT_A_CONVERSATION:
         details = {
             str(name)[:60]: value[:MOST_CHARACTERS] if isinstance(value, str) else value
             for name, value in list(_details(hint).items())[:MOST_DETAILS]

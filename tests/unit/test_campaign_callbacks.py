@@ -68,6 +68,12 @@ def test_the_next_agent_is_told_of_the_last_call_and_of_the_last_talk() -> None:
     assert recall({}) == {}
 
 
+def test_a_machine_or_dead_air_is_no_talk() -> None:
+    for outcome in ("voicemail-left", "abandoned"):
+        kept = remember({}, at=NOW, disposition=outcome, phone=PHONE, hint={}, answered=True)
+        assert "last_talk" not in kept
+
+
 def test_wrong_numbers_are_kept_and_what_is_kept_is_bounded() -> None:
     memory: dict[str, Any] = {}
     for phone in (PHONE, OTHER, PHONE):
