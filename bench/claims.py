@@ -73,7 +73,7 @@ async def make_queue(url: str, name: str, size: int) -> Queue:
             await connection.execute(
                 """
                 insert into contacts (id, org_id, campaign_id, line, phone, name, variables, due_at)
-                select gen_random_uuid(), $1, $2, n, '+1555' || lpad(n::text, 7, '0'), 'Contact ' || n,
+                select uuidv7(), $1, $2, n, '+1555' || lpad(n::text, 7, '0'), 'Contact ' || n,
                        jsonb_build_object('city', 'Springfield', 'balance', n % 1000), now() - make_interval(secs => 1)
                 from generate_series($3::int, $4::int) n
                 """,
