@@ -94,16 +94,21 @@ class Claim:
     consent_expires_at: datetime | None = None
 
 
+LATE_SECONDS = 0.02
+"""Half of what the spacing of slots is wider than the rate asks for in a second, less the clocks' error."""
+
+
 @dataclass(frozen=True)
 class Departure:
-    """A committed intent: this call goes out at `slot`, by the database's clock, or not at all. `marked`: its row says
-    so, for whoever finds it after our death."""
+    """A committed intent: this call goes out at `slot`, by the database's clock, or up to `patience` seconds later, or
+    not at all. `marked`: its row says so, for whoever finds it after our death."""
 
     claim: Claim
     call: Call
     slot: datetime
+    patience: float = LATE_SECONDS
     marked: bool = False
 
-    def at(self, slot: datetime) -> "Departure":
+    def at(self, slot: datetime, patience: float) -> "Departure":
         """The same at another slot, marked."""
-        return replace(self, slot=slot, marked=True)
+        return replace(self, slot=slot, patience=patience, marked=True)

@@ -23,8 +23,6 @@ from telephony.outbound_batch import follow_call, request_call
 
 log = get_logger(__name__)
 
-LATE_SECONDS = 0.02
-"""Half of what the spacing of slots is wider than the rate asks for in a second, less the clocks' error."""
 GATHER_SECONDS = 0.01
 GROUP_SECONDS = 0.1
 MARK_AHEAD_SECONDS = 0.1
@@ -44,7 +42,9 @@ async def take_out(dialer: Dialer, claims: list[Claim]) -> None:
             for _ in waiting:
                 dialer.failpoint(Point.BEFORE_INTENT)
             vetoes = await ask_vetoes(dialer.db, dialer.vetoes, waiting)
-            intents = await commit_intents(dialer.db, waiting, lead_seconds=dialer.lead, vetoes=vetoes)
+            intents = await commit_intents(
+                dialer.db, waiting, lead_seconds=dialer.lead, patience=dialer.patience, vetoes=vetoes
+            )
             going = {one.claim.attempt_id for one in intents.departures}
             later = {claim.attempt_id for claim in intents.later}
             dialer.let_go(claim for claim in waiting if claim.attempt_id not in going | later)
@@ -61,6 +61,8 @@ async def depart(dialer: Dialer, departures: Sequence[Departure]) -> None:
     """Mark committed intents shortly before their slots, a group at a time, and send them off."""
     for _ in departures:
         dialer.failpoint(Point.INTENT_COMMITTED)
+    ready: asyncio.Queue[list[Departure]] = asyncio.Queue()
+    dialer.tasks.keep(send_off(dialer, ready), name="send off")
     for group in group_by_slot(departures):
         await dialer.clock.sleep_until(group[0].slot, ahead_seconds=MARK_AHEAD_SECONDS)
         try:
@@ -70,10 +72,12 @@ async def depart(dialer: Dialer, departures: Sequence[Departure]) -> None:
             give_up(dialer, group, why=error.detail)
             continue
         dialer.let_go(one.claim for one in group if one.claim.attempt_id not in marked)
-        ready = [one.at(one.slot) for one in group if one.claim.attempt_id in marked]
-        for _ in ready:
+        going = [one.at(one.slot, one.patience) for one in group if one.claim.attempt_id in marked]
+        for _ in going:
             dialer.failpoint(Point.MARKED)
-        dialer.tasks.keep(send_off(dialer, ready), name="send off")
+        if going:
+            ready.put_nowait(going)
+    ready.put_nowait([])
 
 
 def group_by_slot(departures: Sequence[Departure]) -> Iterator[list[Departure]]:
@@ -97,16 +101,25 @@ async def mark(db: Database, departures: Sequence[Departure]) -> set[object]:
     return set(marked)
 
 
-async def send_off(dialer: Dialer, departures: Sequence[Departure]) -> None:
-    """Each request starts at its slot; they run side by side."""
-    for one in departures:
-        await dialer.clock.sleep_until(one.slot)
-        dialer.tasks.keep(place(dialer, one), name=f"place {one.claim.attempt_id}")
+async def send_off(dialer: Dialer, ready: "asyncio.Queue[list[Departure]]") -> None:
+    """Each request starts at its slot, and never nearer to the one before it than their slots are; they run side by
+    side. An empty group is the last."""
+    loop = asyncio.get_running_loop()
+    before: Departure | None = None
+    sent_at = 0.0
+    while group := await ready.get():
+        for one in group:
+            at = dialer.clock.local(one.slot)
+            if before is not None:
+                at = max(at, sent_at + (one.slot - before.slot).total_seconds())
+            await asyncio.sleep(max(0.0, at - loop.time()))
+            before, sent_at = one, loop.time()
+            dialer.tasks.keep(place(dialer, one), name=f"place {one.claim.attempt_id}")
 
 
 def is_late(dialer: Dialer, departure: Departure) -> bool:
     """Whether its slot has passed by now: on this machine, which may have been frozen a moment ago."""
-    return asyncio.get_running_loop().time() - dialer.clock.local(departure.slot) > LATE_SECONDS
+    return asyncio.get_running_loop().time() - dialer.clock.local(departure.slot) > departure.patience
 
 
 def miss(dialer: Dialer, departure: Departure) -> None:
@@ -119,7 +132,7 @@ def miss(dialer: Dialer, departure: Departure) -> None:
 async def take_missed_again(dialer: Dialer) -> None:
     await asyncio.sleep(GATHER_SECONDS)
     missed, dialer.missed = dialer.missed, []
-    dialer.lengthen_lead()
+    dialer.slow_down()
     by_campaign: dict[CampaignId, list[Departure]] = {}
     for one in missed:
         by_campaign.setdefault(one.claim.terms.campaign_id, []).append(one)
@@ -140,7 +153,10 @@ async def take_again(dialer: Dialer, missed: Sequence[Departure]) -> None:
             give_up(dialer, waiting, why=error.detail)
             return
         if moved:
-            dialer.tasks.keep(send_off(dialer, moved), name="send off again")
+            ready: asyncio.Queue[list[Departure]] = asyncio.Queue()
+            ready.put_nowait(moved)
+            ready.put_nowait([])
+            dialer.tasks.keep(send_off(dialer, ready), name="send off again")
         if waiting:
             await dialer.pause(wait_seconds)
 
@@ -149,7 +165,9 @@ async def move_slots(dialer: Dialer, missed: Sequence[Departure]) -> tuple[list[
     """Those that have a new slot, marked; those that must wait; and how many seconds."""
     async with dialer.db.system() as connection:
         await attempt_store.bound_idle(connection)
-        slots = await take_slots(connection, missed[0].claim.terms, len(missed), lead_seconds=dialer.lead)
+        slots = await take_slots(
+            connection, missed[0].claim.terms, len(missed), lead_seconds=dialer.lead, patience=dialer.patience
+        )
         if slots is None:
             give_up(dialer, missed, why=NOT_RUNNING)
             return [], [], 0.0
@@ -162,7 +180,7 @@ async def move_slots(dialer: Dialer, missed: Sequence[Departure]) -> tuple[list[
             earlier=[one.slot for one, _ in going],
         )
     dialer.let_go(one.claim for one, _ in going if one.claim.attempt_id not in marked)
-    moved = [one.at(slot) for one, slot in going if one.claim.attempt_id in marked]
+    moved = [one.at(slot, slots.patience) for one, slot in going if one.claim.attempt_id in marked]
     return moved, list(missed[len(going) :]), slots.wait_seconds
 
 
@@ -181,11 +199,14 @@ async def record(dialer: Dialer, outcome: Outcome) -> None:
 
 async def place(dialer: Dialer, departure: Departure) -> None:
     """Ask the carrier, once, and record what it said. Past its slot nothing is begun."""
+    claim = departure.claim
+    if asyncio.get_running_loop().time() >= claim.deadline:
+        give_up(dialer, [departure], why="its lease was over before its slot")
+        return
     if is_late(dialer, departure):
         miss(dialer, departure)
         return
-    dialer.shorten_lead()
-    claim = departure.claim
+    dialer.speed_up()
     outcome = await request(dialer, departure)
     dialer.failpoint(Point.ANSWERED_BY_CARRIER)
     await record(dialer, outcome)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.db import Database
 from app.tasks import Tasks
-from campaigns.dialing.attempts import Claim, Departure, Failpoint, Times, no_failpoint
+from campaigns.dialing.attempts import LATE_SECONDS, Claim, Departure, Failpoint, Times, no_failpoint
 from campaigns.dialing.recording import Recorder
 from campaigns.dialing.recovery.presence import DatabaseClock
 from campaigns.gates.suppression import SuppressionClient
@@ -15,6 +15,7 @@ from telephony.outbound import Lines
 
 SHORTEST_LEAD_SECONDS = 0.1
 LONGEST_LEAD_SECONDS = 2.0
+LONGEST_PATIENCE_SECONDS = 0.5
 
 
 @dataclass
@@ -22,7 +23,8 @@ class Dialer:
     """`name`: unique for each start. `stopping` is set once. A task that failed changed nothing that recovery does not
     give back. `in_hand`: the attempts that some task here works on; what the rows call ours beside them is nobody's.
     `missed`: dials that passed their slots unsent.
-    `lead`: seconds between taking a slot and the slot, longer while the machine or the database is slow. `vetoes`: asks
+    `lead`: seconds between taking a slot and the slot, longer while the machine or the database is slow; so is
+    `patience`, the seconds that a dial may be behind its slot. `vetoes`: asks
     whoever a campaign wants asked before each dial; without it such a campaign dials nobody."""
 
     name: str
@@ -35,6 +37,7 @@ class Dialer:
     in_hand: set[UUID] = field(default_factory=set[UUID])
     missed: list[Departure] = field(default_factory=list[Departure])
     lead: float = SHORTEST_LEAD_SECONDS
+    patience: float = LATE_SECONDS
     vetoes: SuppressionClient | None = None
     recorder: Recorder = field(init=False)
 
@@ -52,11 +55,17 @@ class Dialer:
         """Nothing here works on these any more."""
         self.in_hand.difference_update(claim.attempt_id for claim in claims)
 
-    def lengthen_lead(self) -> None:
-        self.lead = min(2 * self.lead, LONGEST_LEAD_SECONDS)
+    def slow_down(self) -> None:
+        """Slots were missed: take them earlier before their time, and keep more of them free behind ours."""
+        # A lease must last for a lead, and what is missed then, and the request.
+        longest = min(LONGEST_LEAD_SECONDS, (self.times.lease - self.times.request) / 4)
+        self.lead = min(2 * self.lead, max(longest, SHORTEST_LEAD_SECONDS))
+        self.patience = min(2 * self.patience, LONGEST_PATIENCE_SECONDS)
 
-    def shorten_lead(self) -> None:
+    def speed_up(self) -> None:
+        """A slot was met."""
         self.lead = max(0.98 * self.lead, SHORTEST_LEAD_SECONDS)
+        self.patience = max(0.98 * self.patience, LATE_SECONDS)
 
     async def pause(self, seconds: float) -> None:
         """Sleep, or wake because the dialer stops."""

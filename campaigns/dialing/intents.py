@@ -11,7 +11,7 @@ from typing import Any
 from app.clock import utc_now
 from app.db import Connection, Database
 from campaigns.dialing import attempt_store, settling_store
-from campaigns.dialing.attempts import Claim, Departure
+from campaigns.dialing.attempts import LATE_SECONDS, Claim, Departure
 from campaigns.dialing.gatekeeping import Admission, GateName, Refusal, Vetoes, ask_gates, reserve
 from campaigns.dialing.lanes.taking import take_slots
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
@@ -34,7 +34,12 @@ class Intents:
 
 
 async def commit_intents(
-    db: Database, claims: Sequence[Claim], *, lead_seconds: float, vetoes: Vetoes | None = None
+    db: Database,
+    claims: Sequence[Claim],
+    *,
+    lead_seconds: float,
+    patience: float = LATE_SECONDS,
+    vetoes: Vetoes | None = None,
 ) -> Intents:
     """Intents for claims of one campaign, with slots from `lead_seconds` on. Gates come first, slots last: all dialers
     of a lane meet at its row, and hold it shortest."""
@@ -48,7 +53,7 @@ async def commit_intents(
         gate = await open_gate(connection, terms.org_id, terms.from_number_id)
         admissions, refusals = await ask_gates(connection, gate, ours, vetoes or {})
         await turn_away(connection, refusals)
-        slots = await take_slots(connection, terms, len(admissions), lead_seconds=lead_seconds)
+        slots = await take_slots(connection, terms, len(admissions), lead_seconds=lead_seconds, patience=patience)
         if slots is None:
             await release_claims(connection, [one.claim for one in admissions], why=NOT_RUNNING)
             return Intents()
@@ -56,17 +61,17 @@ async def commit_intents(
         goes, refusals = await reserve(connection, gate, with_slot)
         await turn_away(connection, refusals)
         going = [(one, slot) for one, slot, go in zip(with_slot, slots.instants, goes, strict=True) if go]
-        departures = await write_intents(connection, gate.number, going)
+        departures = await write_intents(connection, gate.number, going, patience=slots.patience)
     return Intents(departures, [one.claim for one in admissions[len(with_slot) :]], slots.wait_seconds)
 
 
 async def write_intents(
-    connection: Connection, number: Number, going: Sequence[tuple[Admission, datetime]]
+    connection: Connection, number: Number, going: Sequence[tuple[Admission, datetime]], *, patience: float
 ) -> list[Departure]:
     """The calls, and that the attempts are dialing them at these slots."""
     requests = [one.request for one, _ in going]
     calls = {call.id: call for call in await prepare_calls(connection, number, requests, now=utc_now())}
-    departures = [Departure(one.claim, calls[one.request.call_id], slot) for one, slot in going]
+    departures = [Departure(one.claim, calls[one.request.call_id], slot, patience) for one, slot in going]
     await attempt_store.set_dialing(
         connection,
         ids=[one.claim.attempt_id for one in departures],

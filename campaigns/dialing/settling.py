@@ -12,6 +12,7 @@ from campaigns.dialing import attempt_store, settling_store
 from campaigns.dialing.attempts import Failpoint, Point, Times, no_failpoint
 from campaigns.dialing.recording import Open, release_undialed
 from campaigns.do_not_call import store as do_not_call_store
+from campaigns.do_not_call.asking import Asked, find_asked
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
 from campaigns.rules.callbacks import read_callback, remember, zone_for
 from campaigns.rules.dispositions import Disposition, OutcomeCodes, decide_disposition
@@ -110,12 +111,19 @@ async def write_settlements(connection: Connection, settlements: Sequence[Settle
         callback_at=[one.callback_at for one in settlements],
         memories=[json.dumps(dict(one.memory)) for one in settlements],
     )
-    for one in settlements:
-        if one.disposition == Disposition.DO_NOT_CALL:
-            await do_not_call_store.insert_entry(
-                connection, one.row["org_id"], one.row["dialed"], reason="said in a call", source="said-in-call"
-            )
+    await do_not_call_store.insert_asked(connection, [asked for one in settlements for asked in _asked(one)])
     await record_attempt_events(connection, [_told(one) for one in settlements])
+
+
+def _asked(one: Settlement) -> list[Asked]:
+    row = one.row
+    return find_asked(
+        row["org_id"],
+        disposition=one.disposition,
+        sip_code=row["sip_code"],
+        dialed=row["dialed"],
+        phones=row["phones"],
+    )
 
 
 def _told(one: Settlement) -> AttemptEvent:

@@ -75,7 +75,7 @@ async def column(db: Database, query: str, *arguments: UUID | str) -> list[objec
         return [row[0] for row in await connection.fetch(query, *arguments)]
 
 
-QUICK = Times(lease=1.0, request=0.4, grace=0.4, look_again=0.4, last_words=0.1)
+QUICK = Times(lease=4.0, presence=2.0, request=0.4, grace=0.4, look_again=0.4, last_words=0.1)
 
 
 @asynccontextmanager

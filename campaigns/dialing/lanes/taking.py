@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.db import Connection
-from campaigns.dialing.attempts import Terms
+from campaigns.dialing.attempts import LATE_SECONDS, Terms
 from campaigns.dialing.lanes import store
 from campaigns.dialing.lanes.slots import Track, lay_slots
 
@@ -15,14 +15,20 @@ LATEST_SECONDS = 2.0
 @dataclass(frozen=True)
 class Slots:
     """`instants`: by the database's clock, ascending. `wait_seconds`: where there are fewer than asked for, when to ask
-    for the next."""
+    for the next. `patience`: how many seconds behind its slot a dial of these may be."""
 
     instants: list[datetime]
     wait_seconds: float = 0.0
+    patience: float = LATE_SECONDS
 
 
-async def take_slots(connection: Connection, terms: Terms, count: int, *, lead_seconds: float) -> Slots | None:
+async def take_slots(
+    connection: Connection, terms: Terms, count: int, *, lead_seconds: float, patience: float = LATE_SECONDS
+) -> Slots | None:
     """Up to `count` slots from `lead_seconds` on, taken when the transaction commits; None: the campaign does not run.
+
+    A dialer that needs more `patience` than every dialer has keeps the lanes free behind its slots for as long, so
+    that no dial of another falls into a second with its late ones.
 
     Call it late in the transaction: all dialers of a lane meet here.
     """
@@ -35,8 +41,9 @@ async def take_slots(connection: Connection, terms: Terms, count: int, *, lead_s
     rates[""] = min(rates[""], terms.calls_per_second)
     tracks = [Track.of_rate(row["key"], row["next_in_seconds"], rates[row["key"]]) for row in rows]
     layout = lay_slots(tracks, count, earliest=lead_seconds, latest=max(LATEST_SECONDS, 2 * lead_seconds))
-    following = {key: now + timedelta(seconds=seconds) for key, seconds in layout.next_in_seconds.items()}
+    behind = patience if patience > LATE_SECONDS else 0.0
+    following = {key: now + timedelta(seconds=seconds + behind) for key, seconds in layout.next_in_seconds.items()}
     if layout.slots:
         await store.set_next_dials(connection, terms.org_id, terms.campaign_id, following)
     wait = max(layout.next_in_seconds.values()) - lead_seconds
-    return Slots([now + timedelta(seconds=slot) for slot in layout.slots], max(wait, 0.0))
+    return Slots([now + timedelta(seconds=slot) for slot in layout.slots], max(wait, 0.0), patience)
