@@ -3,13 +3,13 @@ out. They are read in the transaction that commits a dial: what is on a list now
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from uuid import UUID
 
 from app.db import Connection, Row
 from app.errors import NotFound
 from app.ids import E164, CampaignId, OrgId
 from campaigns.do_not_call import store
+from campaigns.do_not_call.asking import Source
 from telephony.lines.numbers import parse_number
 from telephony.reading_store import select_country
 
@@ -25,15 +25,6 @@ class NoSuchCampaign(NotFound):
     """The organization has no campaign of that id."""
 
     code = "campaign_not_found"
-
-
-class Source(StrEnum):
-    """How a number came onto the list."""
-
-    API = "api"
-    IMPORT = "import"
-    SAID_IN_CALL = "said-in-call"
-    CARRIER = "carrier"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import BinaryIO
 from app.db import Connection
 from app.ids import E164, CampaignId, OrgId
 from campaigns.do_not_call import store
-from campaigns.do_not_call.entries import Source, demand_campaign
+from campaigns.do_not_call.asking import Source
+from campaigns.do_not_call.entries import demand_campaign
 from campaigns.imports.columns import map_columns
 from campaigns.imports.files.opening import open_rows
 from campaigns.imports.files.rows import Block, RowFault, RowSource

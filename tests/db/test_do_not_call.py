@@ -5,8 +5,9 @@ import io
 import pytest
 
 from app.db import Database
-from app.ids import CampaignId, OrgId, new_id
-from campaigns.do_not_call.entries import NoSuchCampaign, NotOnList, Source, add_entry, list_entries, remove_entry
+from app.ids import E164, CampaignId, OrgId, new_id
+from campaigns.do_not_call.asking import Source, find_asked
+from campaigns.do_not_call.entries import NoSuchCampaign, NotOnList, add_entry, list_entries, remove_entry
 from campaigns.do_not_call.importing import ListReport, import_list
 from campaigns.imports.columns import NoPhoneColumn
 from campaigns.imports.files.rows import EmptyFile
@@ -91,3 +92,21 @@ async def test_a_long_list_is_read_in_blocks(db: Database, org: OrgId) -> None:
     text = "phone\n" + "".join(f"+1202555{n:04d}\n" for n in range(10_000)) * 2
     report = await load(db, org, text)
     assert (report.rows, report.added, report.known) == (20_000, 10_000, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("disposition", "sip_code", "asked"),
+    [
+        ("do-not-call", None, {("+12025550110", "said-in-call"), ("+12025550111", "said-in-call")}),
+        ("do-not-call", 607, {("+12025550110", "said-in-call"), ("+12025550111", "said-in-call")}),
+        ("refused", 607, {("+12025550110", "carrier")}),
+        ("refused", 603, set()),
+        ("reached", None, set()),
+    ],
+)
+def test_who_asks_is_listed_with_all_their_numbers_and_a_network_asks_for_one(
+    disposition: str, sip_code: int | None, asked: set[tuple[str, str]]
+) -> None:
+    phones = [E164("+12025550110"), E164("+12025550111")]
+    found = find_asked(new_id(), disposition=disposition, sip_code=sip_code, dialed=phones[0], phones=phones)
+    assert {(one.phone, str(one.source)) for one in found} == asked

@@ -16,7 +16,8 @@ from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Role, Scope
 from app.ids import CampaignId
 from campaigns.do_not_call import entries
-from campaigns.do_not_call.entries import Entry, Source
+from campaigns.do_not_call.asking import Source
+from campaigns.do_not_call.entries import Entry
 from campaigns.do_not_call.importing import import_list
 from campaigns.gates.suppression import signing_secret
 

@@ -1,0 +1,44 @@
+"""Who is put on the do-not-call list by a call: callees who say so, and those whose network says it. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from app.ids import E164, OrgId
+from campaigns.rules.dispositions import Disposition
+
+UNWANTED = 607
+"""SIP "Unwanted" (RFC 8197): the callee told their network that they do not want calls like this."""
+
+
+class Source(StrEnum):
+    """How a number came onto a list."""
+
+    API = "api"
+    IMPORT = "import"
+    SAID_IN_CALL = "said-in-call"
+    CARRIER = "carrier"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A number for the organization's list."""
+
+    org_id: OrgId | UUID
+    phone: E164
+    reason: str
+    source: Source
+
+
+def find_asked(
+    org_id: OrgId | UUID, *, disposition: str, sip_code: int | None, dialed: E164, phones: Sequence[E164]
+) -> list[Asked]:
+    """From the end of one call. `phones`: all numbers of the contact: who asks not to be called again means
+    themselves, not the line they speak on; a network speaks for the one number that it answered for."""
+    if disposition == Disposition.DO_NOT_CALL:
+        numbers = dict.fromkeys((dialed, *phones))
+        return [Asked(org_id, phone, "said in a call", Source.SAID_IN_CALL) for phone in numbers]
+    if sip_code == UNWANTED:
+        return [Asked(org_id, dialed, "the callee's network: unwanted", Source.CARRIER)]
+    return []
