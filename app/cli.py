@@ -62,7 +62,7 @@ def show_error(error: TrunklineError) -> None:
 @app.command()
 def demo() -> None:
     """The main job, visibly: two calls, a handoff, a campaign dialed to the end."""
-    from app.console.demo import run_demo
+    from app.console.demonstration.show import run_demo
 
     raise typer.Exit(run_demo(Settings.load()))
 

@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from app.console.caller import SpokenCaller, Voice
+from app.console.demonstration.caller import SpokenCaller, Voice
 from bench.stack import BenchStack, Cost, running_stack
 from telephony.simulator.phone.sip_phone import NobodySpoke, place_sip_call
 

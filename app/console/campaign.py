@@ -29,6 +29,7 @@ from app.console.campaign_view import (
     waits_for_dialer,
 )
 from app.console.campaigns import life
+from app.console.campaigns.options import Sets, gather
 from app.console.campaigns.schedules import schedule
 from app.console.client import ApiUnreachable, ask, open_client
 from app.errors import TrunklineError
@@ -88,6 +89,7 @@ def run(
     max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="Dials per contact.")] = None,
     retry_delay: Annotated[float | None, typer.Option("--retry-delay", help="Seconds before another try.")] = None,
     ring_timeout: Annotated[int | None, typer.Option("--ring-timeout", help="Seconds, from 15.")] = None,
+    sets: Sets = None,
     out: Annotated[Path | None, typer.Option("--out", help="Default: NAME-results.csv")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on stdout at the end.")] = False,
 ) -> None:
@@ -100,7 +102,7 @@ def run(
         "retry_delay_seconds": retry_delay,
         "ring_timeout_seconds": ring_timeout,
     }
-    options = {key: value for key, value in wished.items() if value is not None}
+    options = gather(None, sets, **wished)
     order = Order(file, team, name or file.stem, out or Path(f"{file.stem}-results.csv"), options)
     console = Console(stderr=as_json, highlight=False)
     summary = asyncio.run(CampaignRun(Settings.load(), order, console).run())
@@ -119,6 +121,11 @@ def pause(campaign_id: str) -> None:
 def resume(campaign_id: str) -> None:
     """Start a draft, or go on with a paused campaign."""
     _change(campaign_id, "start")
+
+
+def write_form(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Objects as the JSON text that a form carries."""
+    return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in options.items()}
 
 
 def _change(campaign_id: str, verb: str) -> None:
@@ -202,7 +209,7 @@ class CampaignRun:
                 "POST",
                 "/campaigns",
                 files={"file": (order.file.name, file, "text/csv")},
-                data={"name": order.name, "team": order.team, **order.options},
+                data={"name": order.name, "team": order.team, **write_form(order.options)},
                 timeout=600,
             )
 

@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.console.caller import Voice
-from app.console.demo import read_wav, words
+from app.console.demonstration.caller import Voice
+from app.console.demonstration.calls import read_wav
+from app.console.demonstration.stage import words
 from tests.live.harness import Stack, wait_for
 
 pytestmark = pytest.mark.live

@@ -14,8 +14,9 @@ import psutil
 import pytest
 import soxr
 
-from app.console.caller import SpokenCaller, Voice
-from app.console.demo import GREETING, sounds_like, words
+from app.console.demonstration.caller import SpokenCaller, Voice
+from app.console.demonstration.calls import GREETING
+from app.console.demonstration.stage import sounds_like, words
 from telephony.simulator.phone.sip_phone import SipCall, place_sip_call
 from tests.live.harness import Stack, wait_for
 

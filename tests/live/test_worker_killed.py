@@ -9,8 +9,8 @@ import httpx
 import psutil
 import pytest
 
-from app.console.caller import SpokenCaller, Voice
-from app.console.demo import sounds_like, words
+from app.console.demonstration.caller import SpokenCaller, Voice
+from app.console.demonstration.stage import sounds_like, words
 from telephony.simulator.phone.sip_phone import place_sip_call
 from tests.live.harness import Stack, wait_for
 
