@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
 
@@ -44,6 +44,7 @@ class Run:
     ground: Ground
     listings: list[Listing]
     campaigns: dict[str, CampaignId] = field(default_factory=dict[str, CampaignId])
+    listed_at: dict[str, datetime] = field(default_factory=dict[str, datetime])
     imported: int = 0
     dialing_seconds: float = 0.0
     in_time: bool = True
@@ -148,9 +149,15 @@ async def fill_lists(run: Run, chance: Random) -> None:
         if listing.listed_by_campaign:
             await books.list_numbers(ground.db, ground.org, sorted(listing.listed_by_campaign), campaign.id)
     everybody = [person.phone for listing in run.listings for person in listing.people]
-    await books.list_numbers(ground.db, ground.org, chance.sample(everybody, len(everybody) // 40))
+    await put_on_list(run, chance.sample(everybody, len(everybody) // 40))
     for campaign_id in run.campaigns.values():
         await start_campaign(ground.db, ground.org, campaign_id)
+
+
+async def put_on_list(run: Run, phones: list[str]) -> None:
+    """On the organization's own; a number that is there already stays as it is."""
+    new = [phone for phone in phones if phone not in run.listed_at]
+    run.listed_at |= await books.list_numbers(run.ground.db, run.ground.org, new)
 
 
 @asynccontextmanager
@@ -180,7 +187,7 @@ async def watch(run: Run, parts: Parts, course: Course, chance: Random) -> None:
     while quiet < 3:
         await asyncio.sleep(1.0)
         parts.processes.check()
-        await books.list_numbers(run.ground.db, run.ground.org, chance.sample(people, max(1, len(people) // 5000)))
+        await put_on_list(run, chance.sample(people, max(1, len(people) // 5000)))
         run.last = await books.read_books(run.ground.db, due_before=max(opens, utc_now()) + SOON)
         quiet = quiet + 1 if run.last.quiet else 0
         run.dialing_seconds = time.monotonic() - began
@@ -195,7 +202,7 @@ async def conclude(run: Run, parts: Parts) -> Figures:
     listing_of = {attempt: name for attempt, name, _ in attempts}
     seen = await asyncio.to_thread(read_dials, parts.journal)
     dials = [Dial(one.at, one.phone, one.attempt, listing_of.get(one.attempt, "")) for one in seen]
-    entries = await books.read_lists(run.ground.db, run.names)
+    entries = await books.read_lists(run.ground.db, run.names, run.listed_at)
     findings = await asyncio.to_thread(judge, dials, run.listings, entries)
     check_books(findings, dials, [attempt for attempt, _, known in attempts if known])
     if unheard := await books.count_unheard(run.ground.db):

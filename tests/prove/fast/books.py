@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from app.clock import utc_now
 from app.db import Connection, Database
 from app.ids import CampaignId, OrgId, new_id
 from tests.prove.fast.judge import Listed
@@ -43,8 +44,11 @@ async def count_settled(db: Database) -> int:
         return await connection.fetchval("select count(*) from attempts where status = 'settled'")
 
 
-async def list_numbers(db: Database, org: OrgId, phones: Sequence[str], campaign: CampaignId | None = None) -> None:
-    """Put numbers on the organization's list, or on the campaign's, as an import of a list would."""
+async def list_numbers(
+    db: Database, org: OrgId, phones: Sequence[str], campaign: CampaignId | None = None
+) -> dict[str, datetime]:
+    """Put numbers on the organization's list, or on the campaign's, as an import of a list would. When each was there
+    for everybody to see: the transaction is over, which `created_at` is the beginning of."""
     async with db.system() as connection:
         await connection.execute(
             """
@@ -57,16 +61,20 @@ async def list_numbers(db: Database, org: OrgId, phones: Sequence[str], campaign
             list(phones),
             campaign,
         )
+    return dict.fromkeys(phones, utc_now())
 
 
-async def read_lists(db: Database, names: Mapping[UUID, str]) -> list[Listed]:
-    """Every entry, with the instant at which it was there for everybody to see. `names`: of the campaigns."""
+async def read_lists(db: Database, names: Mapping[UUID, str], seen_at: Mapping[str, datetime]) -> list[Listed]:
+    """Every entry. `names`: of the campaigns. `seen_at`: of `list_numbers`; of the others, only when they were made."""
     async with db.system() as connection:
-        rows = await connection.fetch("select phone, created_at, campaign_id from do_not_call")
-    return [
-        Listed(row["phone"], row["created_at"], names[row["campaign_id"]] if row["campaign_id"] else None)
-        for row in rows
-    ]
+        rows = await connection.fetch("select phone, created_at, campaign_id, source from do_not_call")
+    entries: list[Listed] = []
+    for row in rows:
+        since: datetime = row["created_at"]
+        if row["source"] == "import":
+            since = max(since, seen_at.get(row["phone"], since))
+        entries.append(Listed(row["phone"], since, names[row["campaign_id"]] if row["campaign_id"] else None))
+    return entries
 
 
 async def read_attempts(db: Database) -> list[tuple[str, str, bool]]:
