@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.console.caller import Voice
+from app.console.demonstration.caller import Voice
 from app.db import Database
 from app.ids import E164, NumberId, OrgId, TeamVersionId, new_id
 from telephony.calls import Call, CallStatus, End, EndReason, EndResult, load_call

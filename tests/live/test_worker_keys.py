@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.console.caller import SpokenCaller, Voice
+from app.console.demonstration.caller import SpokenCaller, Voice
 from telephony.simulator.phone.sip_phone import place_sip_call
 from tests.live.harness import Stack, wait_for
 from tests.live.test_carrier_call import call_in

@@ -14,7 +14,7 @@ from agents.team.definition import TeamDefinition
 from agents.team.parse import parse_team
 from agents.team.phrases import InvalidPhrase, compile_phrase, match_any, split_words
 from agents.tools.catalog import CATALOG
-from app.console.caller import Voice
+from app.console.demonstration.caller import Voice
 from telephony.media.g711 import decode_mulaw, encode_mulaw
 from telephony.simulator.people.persona import Answers, Voicemail
 from telephony.simulator.people.table import SHIPPED, load_personas
