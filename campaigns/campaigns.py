@@ -124,25 +124,6 @@ class Campaign:
     finished_at: datetime | None
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Counts at one instant. `contacts`: by status (underscores). `attempts`: by status, and `dialed`: requests that
-    went, or may have gone, out. `dispositions`: contacts by what came of their last attempt."""
-
-    status: CampaignStatus
-    contacts: Mapping[str, int]
-    attempts: Mapping[str, int]
-    dispositions: Mapping[str, int]
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "status": self.status.value,
-            "contacts": dict(self.contacts),
-            "attempts": dict(self.attempts),
-            "dispositions": dict(self.dispositions),
-        }
-
-
 async def load_campaign(
     db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
 ) -> Campaign:
@@ -164,26 +145,6 @@ async def list_campaigns(
     async with db.system() if claims is None else db.request(claims) as connection:
         rows = await store.select_campaigns(connection, org_id, kind=kind, before=before, limit=limit)
     return [read_campaign(row) for row in rows]
-
-
-async def load_progress(
-    db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
-) -> Progress:
-    """Raises CampaignNotFound."""
-    async with db.system() if claims is None else db.request(claims) as connection:
-        campaign = await select_campaign(connection, org_id, campaign_id)
-        contact_rows = await store.count_contacts(connection, org_id, campaign_id)
-        attempt_rows = await store.count_attempts(connection, org_id, campaign_id)
-    contacts: dict[str, int] = dict.fromkeys(("waiting", "in_flight", "finished", "blocked"), 0)
-    dispositions: dict[str, int] = {}
-    for row in contact_rows:
-        contacts[row["status"].replace("-", "_")] += row["count"]
-        if row["disposition"] is not None:
-            dispositions[row["disposition"]] = dispositions.get(row["disposition"], 0) + row["count"]
-    attempts: dict[str, int] = dict.fromkeys(("claimed", "dialing", "placed", "uncertain", "settled", "released"), 0)
-    attempts.update({row["status"]: row["count"] for row in attempt_rows})
-    attempts["dialed"] = sum(row["dialed"] for row in attempt_rows)
-    return Progress(campaign.status, contacts, attempts, dict(sorted(dispositions.items())))
 
 
 async def select_campaign(connection: Connection, org_id: OrgId, campaign_id: CampaignId) -> Campaign:

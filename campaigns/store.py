@@ -175,39 +175,3 @@ async def count_contacts(connection: Connection, org_id: UUID, campaign_id: UUID
         org_id,
         campaign_id,
     )
-
-
-async def count_attempts(connection: Connection, org_id: UUID, campaign_id: UUID) -> Sequence[Row]:
-    """(status, count, dialed) of a campaign's attempts; `dialed`: those whose request may have gone out."""
-    return await connection.fetch(
-        """
-        select status, count(*) as count,
-               count(*) filter (where dialed_at is not null and status <> 'released') as dialed
-        from attempts where org_id = $1 and campaign_id = $2 group by status
-        """,
-        org_id,
-        campaign_id,
-    )
-
-
-async def select_results(
-    connection: Connection, org_id: UUID, campaign_id: UUID, *, after: tuple[Any, UUID] | None, limit: int
-) -> Sequence[Row]:
-    """A page of the attempts that went as far as the intent to dial, oldest first, with contact and call."""
-    return await connection.fetch(
-        """
-        select a.id, a.claimed_at, c.line, c.phone, c.name, a.ordinal, a.status, a.disposition, a.detail, a.dialed_at,
-               a.call_id, k.end_result, k.end_reason, k.answered_at, k.ended_at, k.hint
-        from attempts a
-        join contacts c on c.id = a.contact_id
-        left join calls k on k.id = a.call_id
-        where a.org_id = $1 and a.campaign_id = $2 and a.dialed_at is not null
-          and ($3::timestamptz is null or (a.claimed_at, a.id) > ($3, $4::uuid))
-        order by a.claimed_at, a.id limit $5
-        """,
-        org_id,
-        campaign_id,
-        after[0] if after else None,
-        after[1] if after else None,
-        limit,
-    )
