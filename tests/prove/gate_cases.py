@@ -149,7 +149,8 @@ def make_case(chance: random.Random, org: OrgId, start: datetime, homes: Sequenc
 def make_calling(chance: random.Random, day: date) -> dict[str, Any]:
     calling: dict[str, Any] = {"margin_seconds": chance.choice([0, 30, 60, 240])}
     if chance.random() < 0.6:
-        calling["hours"] = {name: make_spans(chance) for name in DAYS if chance.random() < 0.8}
+        days = [name for name in DAYS if chance.random() < 0.8] or ["wed"]
+        calling["hours"] = {name: make_spans(chance) for name in days}
     calling["defaults"] = chance.random() < 0.6
     calling["holidays"] = chance.choice(["defaults", "closed", "open"])
     if chance.random() < 0.3:

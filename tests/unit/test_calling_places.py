@@ -7,6 +7,7 @@ from pathlib import Path
 import phonenumbers
 import pytest
 from phonenumbers import geocoder, timezone
+from pydantic import ValidationError
 
 from app.ids import E164
 from campaigns.gates.calling import judge_hours
@@ -150,3 +151,9 @@ def test_the_page_of_sources_has_a_row_for_every_default() -> None:
 def is_of(one: Default, row: str) -> bool:
     """CA is a state and a country, and IN too."""
     return one.source.split(",")[0].split(" (")[0][:12] in row
+
+
+@pytest.mark.parametrize("hours", [{}, {"mon": []}, {"mon": "9-17"}])
+def test_a_campaign_whose_hours_are_never_open_is_refused(hours: dict[str, str | list[str]]) -> None:
+    with pytest.raises(ValidationError, match=r"nobody would ever be called|are no hours"):
+        CallingRule.model_validate({"hours": hours})

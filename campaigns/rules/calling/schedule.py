@@ -42,10 +42,14 @@ class CallingRule(BaseModel):
     @field_validator("hours")
     @classmethod
     def _readable(cls, hours: dict[str, str | list[str]] | None) -> dict[str, str | list[str]] | None:
+        if hours is None:
+            return hours
         try:
-            read_week(hours or {})
+            week = read_week(hours)
         except InvalidHours as error:
             raise ValueError(error.detail) from error
+        if not any(week):
+            raise ValueError("no hour of the week is open: nobody would ever be called")
         return hours
 
 
