@@ -1,12 +1,13 @@
 """The gates of every campaign dial, on real rows."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from app.db import Database
 from app.ids import E164, OrgId, new_id
-from campaigns.gates.gates import Gate, Verdict, check_gates, first_refusal, load_policy, to_evidence
+from campaigns.gates.gates import Candidate, Gate, Verdict, check_gates, first_refusal, load_policy, to_evidence
 from tests.db.gate_world import NOON, PHONE, add_campaign, add_contact, add_dial, ask, ask_gate, dialed
 
 pytestmark = pytest.mark.db
@@ -237,3 +238,20 @@ class CountingConnection:
     async def fetch(self, *arguments: object) -> object:
         self.queries += 1
         return await self._connection.fetch(*arguments)  # type: ignore[attr-defined]
+
+
+async def test_many_dialers_at_once_never_dial_a_number_over_its_cap(db: Database, org: OrgId) -> None:
+    caps = {"number": {"per_day": 2}}
+    everyone = [await add_contact(db, org, await add_campaign(db, org, caps=caps)) for _ in range(8)]
+
+    async def try_once(one: Candidate) -> None:
+        async with db.system() as connection:
+            policy = await load_policy(connection, one.campaign_id)
+            verdicts = await check_gates(connection, policy, [one], now=NOON)
+            if first_refusal(verdicts[one.contact_id]) is None:
+                await add_dial(connection, one, NOON)
+
+    for _ in range(6):
+        await asyncio.gather(*map(try_once, everyone))
+    async with db.system() as connection:
+        assert await connection.fetchval("select count(*) from attempts where phone = $1", PHONE) == 2
