@@ -83,16 +83,26 @@ async def mark_made(connection: Connection, campaign_id: CampaignId, once: Once 
 
 
 async def create_campaign_from_file(
-    db: Database, org_id: OrgId, plan: Plan, file: BinaryIO, *, claims: Mapping[str, Any] | None = None
-) -> tuple[Campaign, ImportReport]:
-    """A draft with the contacts of a file: both, or neither where the file cannot be used.
+    db: Database,
+    org_id: OrgId,
+    plan: Plan,
+    file: BinaryIO,
+    *,
+    once: Once | None = None,
+    claims: Mapping[str, Any] | None = None,
+) -> tuple[Campaign, ImportReport | None]:
+    """A draft with the contacts of a file: both, or neither where the file cannot be used. The report is None where
+    this request made the campaign before; then it stands in the campaign.
 
     Numbers without + are read as of the plan's region, else of the organization's country. Raises NoSuchTeam,
-    NoCallerId, EmptyFile, BrokenFile, UnknownFormat, NoPhoneColumn.
+    NoCallerId, EmptyFile, BrokenFile, UnknownFormat, NoPhoneColumn, RequestKeyReused.
     """
     opened = await open_import(file, await load_needs(db, org_id, team=plan.team, region=plan.region))
     async with db.system() if claims is None else db.request(claims) as connection:
+        if known := await find_made(connection, org_id, once):
+            return known, None
         campaign = await insert_campaign(connection, org_id, plan)
+        await mark_made(connection, campaign.id, once)
         job = await begin_import(connection, org_id, campaign.id, opened)
     try:
         return campaign, await run_import(db, job)

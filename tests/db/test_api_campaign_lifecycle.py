@@ -50,6 +50,19 @@ async def test_a_draft_is_made_of_json_with_every_setting_and_made_once(api: Api
     assert_problem(other, 409, "idempotency_key_reused")
 
 
+async def test_a_form_with_its_file_makes_one_campaign_and_a_file_that_cannot_be_used_uses_up_no_key(api: Api) -> None:
+    headers = await api.key(Role.SUPERVISOR) | {"Idempotency-Key": "form"}
+    data = {"name": "Recall", "team": "reception"}
+    unusable = await api.client.post(CAMPAIGNS, headers=headers, data=data, files={"file": ("c.csv", b"name\nAda\n")})
+    assert unusable.status_code == 422
+    made = await make(api, headers)
+    assert await make(api, headers) == made
+    assert made["import"]["accepted"] == 3
+    other = await api.client.post(CAMPAIGNS, headers=headers, data=data, files={"file": ("c.csv", FILE[:-1] + b"x\n")})
+    assert_problem(other, 409, "idempotency_key_reused")
+    assert len((await api.client.get(CAMPAIGNS, headers=headers)).json()["data"]) == 1
+
+
 async def test_every_fault_of_the_settings_has_its_path(api: Api) -> None:
     plan = {"name": "Recall", "team": "reception", "retry": {"max_attempts": 0}, "breaker": {"surprise": 1}}
     document = assert_problem(

@@ -285,6 +285,18 @@ async def test_redial_of_a_finished_campaign_takes_those_along_who_still_waited(
     assert (await redial_unreached(db, org, campaign.id)).contacts == 3
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 5, 6])
+async def test_every_contact_is_copied_once_however_many_go_at_once(
+    db: Database, org: OrgId, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("campaigns.lifecycle.redial.AT_ONCE", at_once)
+    campaign, _ = await draft(db, org, contacts=5)
+    await finish_campaign(db, org, campaign.id)
+    copied = await redial_unreached(db, org, campaign.id)
+    assert copied.contacts == 5
+    assert await waiting_due(db, copied.campaign.id) == await waiting_due(db, campaign.id)
+
+
 async def test_redial_with_nobody_left_leaves_no_campaign(db: Database, org: OrgId) -> None:
     campaign, _ = await draft(db, org)
     with pytest.raises(CampaignState, match="Nobody to dial again"):

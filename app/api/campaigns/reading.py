@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import Header, Request
 from fastapi.exceptions import RequestValidationError
@@ -70,6 +70,18 @@ async def read_once(request: Request, key: str) -> Once | None:
         return None
     asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
     return Once(key, hashlib.sha256(asked).digest())
+
+
+def hash_form(form: Mapping[str, Any], file: BinaryIO, key: str) -> Once | None:
+    """The same for a form: its fields, and what the file holds."""
+    if not key:
+        return None
+    fields = sorted((name, str(value)) for name, value in form.items() if name != "file")
+    asked = hashlib.sha256(repr(fields).encode())
+    while part := file.read(1 << 20):
+        asked.update(part)
+    file.seek(0)
+    return Once(key, asked.digest())
 
 
 async def read_plan(state: State, principal: Principal, fields: NewCampaign) -> Plan:

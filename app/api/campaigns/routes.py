@@ -1,12 +1,13 @@
 """Campaigns over REST: made from a file, started, paused, watched."""
 
+import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, status
 from starlette.datastructures import UploadFile
 
-from app.api.campaigns.reading import IdempotencyKey, read_edit, read_form, read_json, read_once, read_plan
+from app.api.campaigns.reading import IdempotencyKey, hash_form, read_edit, read_form, read_json, read_once, read_plan
 from app.api.campaigns.shapes import UPLOAD, CampaignOut, NewCampaignEdit, render_campaign
 from app.api.dependencies import Parts, State, require
 from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
@@ -60,10 +61,11 @@ async def post_campaign(
         fields = read_form(form, has_file=isinstance(file, UploadFile))
         assert isinstance(file, UploadFile)  # read_form refused everything else
         plan = await read_plan(state, principal, fields)
+        once = await asyncio.to_thread(hash_form, form, file.file, idempotency_key)
         campaign, report = await create_campaign_from_file(
-            state.db, principal.org_id, plan, file.file, claims=principal.claims()
+            state.db, principal.org_id, plan, file.file, once=once, claims=principal.claims()
         )
-    return render_campaign(campaign, report.to_json())
+    return render_campaign(campaign, report.to_json() if report else None)
 
 
 @router.get("/{campaign_id}", summary="One campaign", responses=problem_responses(404))
