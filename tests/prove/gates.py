@@ -15,8 +15,8 @@ from app.ids import E164, new_id
 from campaigns.gates.gates import Gate, Verdict, check_gates, load_policy
 from campaigns.rules.calling.defaults import COUNTRIES, ELSEWHERE, US_STATES, Default
 from campaigns.rules.calling.hours import Hours, load_zone
-from tests.prove.gate_cases import SPAN, ZONES, Case, Cases, Person, make_cases, stored
-from tests.prove.gate_oracle import DAYS, Opening, Rulebook, Walls, next_under_caps, zones_of
+from tests.prove.callees.cases import SPAN, ZONES, Case, Cases, Person, make_cases, stored
+from tests.prove.callees.oracle import DAYS, Opening, Rulebook, Walls, next_under_caps, zones_of
 from tests.prove.proof import Figures, Proof, Sizes
 from tests.prove.world import CALLER_ID, proving_ground
 

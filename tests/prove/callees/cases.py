@@ -13,7 +13,7 @@ import phonenumbers
 
 from app.ids import E164, CampaignId, ContactId, OrgId, new_id
 from campaigns.gates.gates import Candidate
-from tests.prove.gate_oracle import DAYS
+from tests.prove.callees.oracle import DAYS
 
 SPANS = [
     datetime(2026, 3, 5, tzinfo=UTC),  # North America springs forward on the 8th
