@@ -163,6 +163,14 @@ def dnc(context: typer.Context) -> None:
 
 
 @app.command(context_settings=FORWARDS, add_help_option=False)
+def rules(context: typer.Context) -> None:
+    """Dialing rules: what may be dialed, how often, and for how much."""
+    from app.console.dialing_rules import rules as commands
+
+    commands(context.args or ["--help"], prog_name="trunkline rules")
+
+
+@app.command(context_settings=FORWARDS, add_help_option=False)
 def webhooks(context: typer.Context) -> None:
     """Webhooks: addresses that are told of campaign events, signed."""
     from app.console.webhooks import webhooks as commands

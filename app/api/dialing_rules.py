@@ -3,13 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from app.api.dependencies import Parts, require
 from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.clock import utc_now
+from telephony.lines.numbers import parse_number
+from telephony.toll_gate.destinations import TollGateRefused
+from telephony.toll_gate.gate import load_rules
 from telephony.toll_gate.policy import DialingPolicy
 from telephony.toll_gate.settings import RulesInForce, load_rules_in_force, set_rules
 
@@ -87,6 +90,29 @@ class DialingRulesOut(DialingPolicy):
     spent: Spent | None
 
 
+class CheckOut(BaseModel):
+    """`to`: the number in E.164. `country`: where it leads, null where that is unknown. `reason`: why it is not
+    dialed, null where it is. Limits and do-not-call lists are not asked."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "to": "+18765550100",
+                    "allowed": False,
+                    "country": "JM",
+                    "reason": "Calls to JM are not allowed; add it to the organization's allowed_countries.",
+                }
+            ]
+        }
+    )
+
+    to: str
+    allowed: bool
+    country: str | None
+    reason: str | None
+
+
 @router.get("", summary="What may be dialed, how often, and for how much")
 async def get_dialing_rules(state: Parts, principal: Reading) -> DialingRulesOut:
     async with state.db.request(principal.claims()) as connection:
@@ -100,6 +126,21 @@ async def put_dialing_rules(state: Parts, principal: Writing, body: DialingRules
     async with state.db.request(principal.claims()) as connection:
         await set_rules(connection, principal.org_id, body, set_by=who)
         return render_rules(await load_rules_in_force(connection, principal.org_id, now=utc_now()))
+
+
+@router.get("/check", summary="Whether a number may be dialed, and why not")
+async def get_check(
+    state: Parts, principal: Reading, to: Annotated[str, Query(min_length=1, max_length=40, examples=["+18765550100"])]
+) -> CheckOut:
+    """`to`: E.164, or as written in the organization's country."""
+    async with state.db.request(principal.claims()) as connection:
+        rules, _ = await load_rules(connection, principal.org_id)
+    number = parse_number(to, rules.org_country)
+    try:
+        country = rules.check(number).country
+    except TollGateRefused as refused:
+        return CheckOut(to=number, allowed=False, country=refused.extra.get("country"), reason=refused.detail)
+    return CheckOut(to=number, allowed=True, country=country, reason=None)
 
 
 def render_rules(rules: RulesInForce) -> DialingRulesOut:

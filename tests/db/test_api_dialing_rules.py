@@ -1,10 +1,14 @@
 """The rules of the toll gate over REST."""
 
+import json
 from typing import Any
 
+import httpx
 import pytest
 
 from app.auth.principal import Role
+from app.console.client import ApiRefused
+from app.console.dialing_rules import NotRules, check_number, fetch_rules, put_rules
 from tests.db.api_world import CALLER_ID, Api, assert_problem
 
 pytestmark = pytest.mark.db
@@ -70,3 +74,37 @@ async def test_a_fault_is_told_by_its_place(api: Api, body: dict[str, Any], path
     refused = await api.client.put(RULES, headers=await api.key(Role.ADMIN), json=body)
     problem = assert_problem(refused, 422, "invalid_input")
     assert any(path in fault["path"] for fault in problem["errors"])
+
+
+@pytest.mark.parametrize(
+    ("to", "allowed", "country", "why"),
+    [
+        ("(202) 555-0123", True, "US", None),
+        ("+18765550100", False, "JM", "JM"),
+        ("+19005550100", False, "US", "premium"),
+        ("+870773111632", False, None, "satellites"),
+    ],
+)
+async def test_a_number_can_be_asked_about(
+    api: Api, to: str, allowed: bool, country: str | None, why: str | None
+) -> None:
+    found = await api.client.get(f"{RULES}/check", headers=await api.key(Role.VIEWER), params={"to": to})
+    assert found.status_code == 200, found.text
+    assert (found.json()["allowed"], found.json()["country"]) == (allowed, country)
+    assert found.json()["reason"] is why if why is None else why in found.json()["reason"]
+
+
+async def test_the_command_line_shows_sets_and_checks(api: Api) -> None:
+    transport, headers = httpx.ASGITransport(api.app), await api.key(Role.ADMIN)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api/api/v1", headers=headers) as client:
+        shown = json.loads(await fetch_rules(client))
+        assert not (await check_number(client, "+442079460000"))["allowed"]
+        await put_rules(client, json.dumps(shown | {"allowed_countries": ["GB"]}))
+        assert (await check_number(client, "+442079460000"))["allowed"]
+        assert json.loads(await fetch_rules(client))["allowed_countries"] == ["GB"]
+        with pytest.raises(NotRules, match="not JSON"):
+            await put_rules(client, "allowed_countries: [GB]")
+        with pytest.raises(NotRules, match="one JSON object"):
+            await put_rules(client, "[]")
+        with pytest.raises(ApiRefused, match="allowed_countries"):
+            await put_rules(client, '{"allowed_countries": ["Narnia"]}')

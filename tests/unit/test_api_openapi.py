@@ -110,6 +110,7 @@ def test_the_interface_has_what_was_promised(document: dict[str, Any]) -> None:
         "/api/v1/imports/{import_id}/faults": {"get"},
         "/api/v1/imports/{import_id}/rejected": {"get"},
         "/api/v1/dialing-rules": {"get", "put"},
+        "/api/v1/dialing-rules/check": {"get"},
         "/api/v1/lanes": {"get", "put"},
         "/api/v1/schedules": {"get", "post"},
         "/api/v1/schedules/{schedule_id}": {"get", "patch", "delete"},
