@@ -6,23 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from app.db import Connection, Row
-from app.ids import CampaignId
 
 _CAMPAIGN = """
     select c.*, t.slug as team, n.e164 as from_number, n.carrier as carrier
     from campaigns c join teams t on t.id = c.team_id join numbers n on n.id = c.from_number_id
 """
-
-
-async def select_dialing_rules(connection: Connection, org_id: UUID) -> Row | None:
-    """→ country, settings, own_numbers."""
-    return await connection.fetchrow(
-        """
-        select o.country, o.settings, array(select n.e164 from numbers n where n.org_id = o.id) as own_numbers
-        from organizations o where o.id = $1
-        """,
-        org_id,
-    )
 
 
 async def select_team(connection: Connection, org_id: UUID, slug: str) -> Row | None:
@@ -158,20 +146,3 @@ async def finish_campaigns(connection: Connection) -> Sequence[UUID]:
         """
     )
     return [row["id"] for row in rows]
-
-
-async def select_running(connection: Connection) -> list[CampaignId]:
-    rows = await connection.fetch("select id from campaigns where status = 'running' order by id")
-    return [CampaignId(row["id"]) for row in rows]
-
-
-async def count_contacts(connection: Connection, org_id: UUID, campaign_id: UUID) -> Sequence[Row]:
-    """(status, disposition, count) of a campaign's contacts."""
-    return await connection.fetch(
-        """
-        select status, disposition, count(*) as count from contacts
-        where org_id = $1 and campaign_id = $2 group by status, disposition
-        """,
-        org_id,
-        campaign_id,
-    )

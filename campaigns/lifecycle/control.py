@@ -5,7 +5,6 @@ from typing import Any
 
 from app.db import Connection, Database
 from app.ids import CampaignId, OrgId
-from campaigns import store
 from campaigns.campaigns import Campaign, CampaignState, CampaignStatus, CanaryStatus, select_campaign
 from campaigns.lifecycle import store as lifecycle_store
 
@@ -29,16 +28,11 @@ async def start_in(connection: Connection, org_id: OrgId, campaign_id: CampaignI
         return campaign
     if campaign.status is CampaignStatus.FINISHED:
         raise CampaignState("The campaign is finished; dial those it did not reach as a new one: redial.")
-    if campaign.ends_when_done and not await _is_anyone_left(connection, campaign):
+    if campaign.ends_when_done and not await lifecycle_store.is_anyone_left(connection, campaign_id):
         raise CampaignState("No contact of this campaign is left to call.")
     if not await lifecycle_store.set_started(connection, org_id, campaign_id):
         raise CampaignState("The campaign's deadline has passed; give it a later one first.")
     return await select_campaign(connection, org_id, campaign_id)
-
-
-async def _is_anyone_left(connection: Connection, campaign: Campaign) -> bool:
-    counts = await store.count_contacts(connection, campaign.org_id, campaign.id)
-    return any(row["status"] in ("waiting", "in-flight") and row["count"] > 0 for row in counts)
 
 
 async def pause_campaign(

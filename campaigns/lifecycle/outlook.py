@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.db import Connection, Row
+from app.ids import E164
 from campaigns.campaigns import Campaign
 from campaigns.gates.calling import Spots
 from campaigns.gates.gates import Candidate, Gate, Policy, Verdict, check_gates, first_refusal
@@ -48,13 +49,29 @@ class Outlook:
     currency: str | None
 
 
-def group_by_zone(policy: Policy, places: Sequence[Row], now: datetime) -> list[ZoneRow]:
-    """Waiting contacts by zone, the largest first. `places`: rows of `select_places`."""
+@dataclass(frozen=True)
+class Place:
+    """Waiting contacts that may be called at the same hours; `phone`: of one of them."""
+
+    phone: E164
+    time_zone: str | None
+    contacts: int
+
+
+def read_places(rows: Sequence[Row], waiting: int) -> list[Place]:
+    """Rows of `select_places`; where they are not all who wait, in proportion."""
+    seen = sum(row["contacts"] for row in rows)
+    scale = max(1.0, waiting / seen) if seen else 1.0
+    return [Place(row["phone"], row["time_zone"], round(row["contacts"] * scale)) for row in rows]
+
+
+def group_by_zone(policy: Policy, places: Sequence[Place], now: datetime) -> list[ZoneRow]:
+    """Waiting contacts by zone, the largest first."""
     spots, counts, opens = Spots(policy.schedule, now), Counter[str](), dict[str, datetime | None]()
-    for row in places:
-        hours = spots.find(row["phone"], row["time_zone"]).opening.hours
+    for place in places:
+        hours = spots.find(place.phone, place.time_zone).opening.hours
         zone = " or ".join(hours.zones) if hours else UNKNOWN_ZONE
-        counts[zone] += row["contacts"]
+        counts[zone] += place.contacts
         if zone not in opens:
             opens[zone] = hours.next_open(now) if hours else None
     return [ZoneRow(zone, count, opens[zone]) for zone, count in counts.most_common()]
@@ -93,7 +110,7 @@ def _without_places(verdict: Verdict) -> str:
 def look_ahead(
     campaign: Campaign,
     policy: Policy,
-    places: Sequence[Row],
+    places: Sequence[Place],
     recent: Sequence[Row],
     dialing: DialingPolicy,
     first: Sequence[Row],
@@ -121,15 +138,15 @@ def look_ahead(
     return Outlook(ahead, round(rate, 4), round(pace, 3), basis, currency)
 
 
-def _groups(policy: Policy, places: Sequence[Row], now: datetime) -> list[Group]:
+def _groups(policy: Policy, places: Sequence[Place], now: datetime) -> list[Group]:
     spots, counts = Spots(policy.schedule, now), dict[tuple[str, ...], Group]()
-    for row in places:
-        hours = spots.find(row["phone"], row["time_zone"]).opening.hours
+    for place in places:
+        hours = spots.find(place.phone, place.time_zone).opening.hours
         if hours is None:
             continue
         # One place stands for all that have the same zones: states differ by an hour at most.
         known = counts.get(hours.zones)
-        contacts = row["contacts"] + (known.contacts if known else 0)
+        contacts = place.contacts + (known.contacts if known else 0)
         counts[hours.zones] = Group(contacts, known.next_open if known else hours.next_open)
     return list(counts.values())
 

@@ -1,13 +1,12 @@
 """Before the first dial: is everything there, who will be called where and when, who will not and why, and when it
 will be through at what cost. Nothing is changed or locked, nobody outside is asked."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.clock import utc_now
-from app.db import Database, Row
+from app.db import Database
 from app.ids import CampaignId, OrgId
 from campaigns import store
 from campaigns.campaigns import select_campaign
@@ -24,7 +23,8 @@ from campaigns.lifecycle.checks import (
     check_times,
     check_variables,
 )
-from campaigns.lifecycle.outlook import Outlook, ReasonRow, ZoneRow, ask_gates, group_by_zone, look_ahead
+from campaigns.lifecycle.outlook import Outlook, ReasonRow, ZoneRow, ask_gates, group_by_zone, look_ahead, read_places
+from campaigns.outcomes.progress import read_progress
 from telephony.carriers.base import CarrierName
 from telephony.toll_gate.gate import load_rules
 
@@ -61,8 +61,8 @@ async def run_preflight(
     async with db.system() if claims is None else db.request(claims) as connection:
         campaign = await select_campaign(connection, org_id, campaign_id)
         policy = await load_policy(connection, campaign_id)
-        counts = _by_status(await store.count_contacts(connection, org_id, campaign_id))
-        places = await preflight_store.select_places(connection, campaign_id)
+        counts = (await read_progress(connection, org_id, campaign_id)).contacts
+        places = read_places(await preflight_store.select_places(connection, campaign_id), counts["waiting"])
         blocked = await preflight_store.select_blocked(connection, campaign_id)
         first = await preflight_store.select_first_waiting(connection, campaign_id, limit=LOOKED_AT)
         refused = await ask_gates(connection, policy, needs.rules, first, now)
@@ -91,10 +91,3 @@ async def run_preflight(
         looked_at=len(first),
         outlook=outlook,
     )
-
-
-def _by_status(rows: Sequence[Row]) -> dict[str, int]:
-    counts = Counter[str](waiting=0, in_flight=0, finished=0, blocked=0)
-    for row in rows:
-        counts[row["status"].replace("-", "_")] += row["count"]
-    return dict(counts)

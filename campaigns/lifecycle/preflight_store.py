@@ -6,20 +6,23 @@ from uuid import UUID
 from app.db import Connection, Row
 
 MOST_PLACES = 20_000
+MOST_READ = 1_000_000
+"""Of a larger campaign the contacts due first stand for all."""
 
 
 async def select_places(connection: Connection, campaign_id: UUID) -> Sequence[Row]:
     """Waiting contacts by what their calling hours depend on: time_zone of the list, the first digits of the number
-    dialed next, one such number, contacts. The largest first, at most MOST_PLACES."""
+    dialed next, one such number, contacts. The largest first, at most MOST_PLACES, of MOST_READ contacts."""
     return await connection.fetch(
         """
         select time_zone, min(dialed) as phone, count(*) as contacts
         from (select time_zone, coalesce(phones[phone_index + 1], phone) as dialed
-              from contacts where campaign_id = $1 and status = 'waiting') k
+              from contacts where campaign_id = $1 and status = 'waiting' order by due_at, id limit $3) k
         group by time_zone, left(dialed, 8) order by contacts desc limit $2
         """,
         campaign_id,
         MOST_PLACES,
+        MOST_READ,
     )
 
 

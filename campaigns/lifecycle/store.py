@@ -7,6 +7,20 @@ from app.db import Connection, Row
 from app.ids import new_id
 
 
+async def is_anyone_left(connection: Connection, campaign_id: UUID) -> bool:
+    """Whether a contact waits, or is being called; however many there are."""
+    return bool(
+        await connection.fetchval(
+            """
+            select exists (select from contacts where campaign_id = $1 and status = 'waiting')
+                or exists (select from attempts where campaign_id = $1
+                           and status in ('claimed', 'dialing', 'placed', 'uncertain'))
+            """,
+            campaign_id,
+        )
+    )
+
+
 async def set_started(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
     """draft, paused or scheduled → running, or scheduled while `starts_at` lies ahead. A canary that has not passed
     begins anew. False where the deadline has passed, or it is running or finished."""

@@ -191,5 +191,6 @@ async def test_another_organization_sees_none_of_it_and_a_viewer_changes_nothing
     for path in (f"{CAMPAIGNS}/{made['id']}/preflight", f"{SCHEDULES}/{schedule['id']}", f"{CALLS}/{made['id']}"):
         assert (await api.client.get(path, headers=other)).status_code == 404
     assert (await api.client.post(SCHEDULES, headers=other, json=plan)).status_code == 404
+    assert (await api.client.get(f"{CAMPAIGNS}/{made['id']}/preflight", headers=viewer)).status_code == 200
     for method, path in (("PATCH", f"{CAMPAIGNS}/{made['id']}"), ("DELETE", f"{SCHEDULES}/{schedule['id']}")):
         assert (await api.client.request(method, path, headers=viewer, json={})).status_code == 403
