@@ -28,7 +28,7 @@ def oracle(floor: Floor, true_rate: float) -> int:
     hard stop, no margin. It takes the risk that spends the whole 3 % and may pass it in a window or two."""
     month = floor.month
     share = (month.abandoned + 3) / (month.answered + 100)
-    risk = min(0.03 * math.exp(12 * (1 - share / 0.03)), 0.3)
+    risk = min(0.03 * math.exp(40 * (1 - share / 0.03)), 0.3)
     looks = look_ahead(floor, AnswerRate(true_rate, 0.0))
     most = MOST_PER_PERSON * (floor.idle + floor.busy)
     return max(count_progressive(floor), count_fine(looks, risk=risk, credit=math.inf, most=most))
