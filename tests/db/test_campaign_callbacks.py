@@ -79,6 +79,22 @@ async def test_a_callback_is_due_at_its_instant_though_the_dials_are_used_up_and
     assert claim.variables["time_zone"] == "America/New_York"
 
 
+async def test_after_a_wrong_number_the_contacts_next_number_is_dialed_and_the_wrong_one_never_again(
+    db: Database, org: OrgId
+) -> None:
+    campaign = await call_that_ended(db, org, {"disposition": "wrong_number"})
+    async with db.system() as connection:
+        await connection.execute("update campaigns set retry = '{}' where id = $1", campaign.id)
+        await connection.execute("update contacts set phones = array['+12025550100', '+12025550177']")
+    await settle_ended(db, QUICK)
+    async with db.system() as connection:
+        contact = await connection.fetchrow("select * from contacts")
+    assert (contact["status"], contact["phone_index"]) == ("waiting", 1)
+    assert contact["memory"]["wrong_numbers"] == ["+12025550100"]
+    [batch] = await claim_due(db, org, dialer="one", times=QUICK)
+    assert [claim.to for claim in batch] == ["+12025550177"]
+
+
 async def test_words_alone_are_read_in_the_contacts_zone(db: Database, org: OrgId) -> None:
     await call_that_ended(db, org, {"disposition": "callback", "details": {"callback_text": "tomorrow at three"}})
     await settle_ended(db, QUICK)

@@ -152,6 +152,37 @@ def test_spread_tries_are_so_far_apart_on_the_clock_and_never_earlier_or_a_day_l
     assert due <= moved < due + timedelta(days=1)
 
 
+OUTCOMES = ["busy", "no-answer", "failed", "wrong-number", "callback", "reached", "voicemail"]
+
+
+@given(
+    outcomes=st.lists(st.sampled_from(OUTCOMES), min_size=12, max_size=30),
+    numbers=st.integers(1, 3),
+    next_number=st.booleans(),
+    spread_hours=st.sampled_from([0, 3]),
+)
+def test_whatever_calls_come_to_a_contact_is_finished_in_time_and_no_wrong_number_is_dialed(
+    outcomes: list[str], numbers: int, next_number: bool, spread_hours: int
+) -> None:
+    again = {"delays_seconds": [60, 600], "next_number": next_number}
+    tried = rule(
+        spread_hours=spread_hours, outcomes={word: again for word in OUTCOMES if word not in ("reached", "callback")}
+    )
+    phones, now, at = (MOBILE, LANDLINE, OFFICE)[:numbers], NOON, 0
+    wrong: set[str] = set()
+    for made, outcome in enumerate(outcomes, start=1):
+        assert phones[at] not in wrong
+        wrong |= {phones[at]} if outcome == "wrong-number" else set()
+        callback_at = now + timedelta(hours=2) if outcome == "callback" else None
+        planned = plan_next(tried, Facts(outcome, made, at, phones, now, None, callback_at, wrong))
+        if planned is None:
+            assert made <= tried.max_attempts + MOST_CALLBACKS
+            return
+        assert planned.due_at >= now
+        now, at = planned.due_at, planned.phone_index
+    raise AssertionError("it is called for ever")
+
+
 def test_spreading_goes_by_the_clock_on_the_wall_across_summer_time() -> None:
     saturday = datetime(2026, 10, 31, 10, tzinfo=NEW_YORK)
     sunday = datetime(2026, 11, 1, 10, tzinfo=NEW_YORK)  # 25 hours later: clocks went back
