@@ -205,6 +205,9 @@ class Call:
         if self.callee is None:
             await self._prepare_callee()
         assert self.callee is not None  # only personas that pick up get here
+        if self.line is None and isinstance(first, Answer):
+            # The application's time is not scaled: nobody's stay is shortened by how long its instructions take.
+            first = await self.program.load(first)
         sides = {
             asyncio.create_task(self.callee.act()): "persona",
             asyncio.create_task(self.program.run(first)): "twiml",
