@@ -24,7 +24,8 @@ from campaigns.imports.files.rows import EmptyFile, Position, RowSource
 from campaigns.imports.opening import Elsewhere, ImportOptions, Opened, load_needs, open_import
 from campaigns.imports.reading import ImportNotFound, load_import
 from campaigns.imports.report import ImportReport
-from campaigns.imports.writing import Share, deal, write_contacts
+from campaigns.imports.writing import store as contact_store
+from campaigns.imports.writing.shares import Share, deal, write_contacts
 
 LANES = 2
 """Inserting is Postgres' work, and two connections keep two of its cores at it."""
@@ -181,7 +182,7 @@ async def run_import(db: Database, job: Job) -> ImportReport:
 async def _write_blocks(db: Database, job: Job) -> None:
     async with db.system() as connection:
         lanes = [Position.from_json(lane["position"]) for lane in await store.select_lanes(connection, job.id)]
-        others = await store.select_other_running(connection, job.org_id, job.campaign_id)
+        others = await contact_store.select_other_running(connection, job.org_id, job.campaign_id)
     if job.options.elsewhere is Elsewhere.ALLOW:
         others = {}
     start = min(lanes, key=lambda position: position.blocks)
@@ -219,7 +220,7 @@ async def _write_share(db: Database, job: Job, lane: int, share: Share, others: 
             skip_elsewhere=job.options.elsewhere is Elsewhere.SKIP,
         )
         if faults:
-            await store.insert_faults(connection, job.org_id, job.id, faults)
+            await contact_store.insert_faults(connection, job.org_id, job.id, faults)
         position = share.block.after.to_json()
         if not await store.advance_lane(
             connection, job.id, lane, fence=job.fence, position=position, counts=counts, lease_seconds=LEASE_SECONDS

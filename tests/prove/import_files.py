@@ -164,8 +164,9 @@ def known_rows(count: int, seed: int) -> Iterator[KnownRow]:
     line = 2
     for n in range(count):
         digits = f"{202 + 101 * rng.randrange(3)}{200 + rng.randrange(700):03}{rng.randrange(10_000):04}"
-        if digits[3:6] == "976" or digits[3:] == "5551212" or digits[4:6] == "11":
-            digits = digits[:3] + "555" + digits[6:]
+        # Exchanges and numbers that are not dialed: those are for other proofs.
+        if digits[3:6] == "976" or digits[4:6] == "11" or digits[3:] == "5551212":
+            digits = f"{digits[:3]}5550{digits[7:]}"
         form = rng.choice(["+1{0}{1}{2}", "({0}) {1}-{2}", "{0}-{1}-{2}", "1 {0} {1} {2}", "{0}.{1}.{2}"])
         written = form.format(digits[:3], digits[3:6], digits[6:])
         name = rng.choice(["Ada", "Zo\u00eb", 'Bo "Bob", Jr', "Cy\nEk", "Di"]) + f" {n}"

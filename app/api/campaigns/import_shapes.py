@@ -18,6 +18,7 @@ _FAULT: dict[str, Any] = {
     "value": "12",
     "reason": "Not a phone number: too short.",
 }
+_COUNTS = {"rows": 24, "accepted": 21, "rejected": 2, "duplicates": 1, "blocked": 0, "warned": 0}
 _MAPPING: dict[str, Any] = {"phone": "Mobile", "name": "Full name", "appointment": "Appt. time"}
 
 
@@ -99,12 +100,7 @@ class ImportOut(BaseModel):
                     "sha256": "9f" * 32,
                     "dialect": {"format": "csv", "encoding": "utf-8", "delimiter": ",", "sheet": ""},
                     "mapping": _MAPPING,
-                    "rows": 24,
-                    "accepted": 21,
-                    "rejected": 2,
-                    "duplicates": 1,
-                    "blocked": 0,
-                    "warned": 0,
+                    **_COUNTS,
                     "warnings": [],
                     "errors": [_FAULT],
                     "error": None,
@@ -250,21 +246,7 @@ class NewContacts(BaseModel):
 class AddedOut(BaseModel):
     """What became of them; `line` counts from 1."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "rows": 3,
-                    "accepted": 2,
-                    "rejected": 1,
-                    "duplicates": 0,
-                    "blocked": 0,
-                    "warned": 0,
-                    "errors": [_FAULT],
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_COUNTS, "errors": [_FAULT]}]})
 
     rows: int
     accepted: int

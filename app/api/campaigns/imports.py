@@ -49,8 +49,8 @@ from campaigns.imports.preview import preview_import
 from campaigns.imports.reading import ImportRecord
 from campaigns.imports.report import stream_rejected
 from campaigns.imports.resuming import run_kept
-from campaigns.imports.rows_given import GivenContact, add_contacts
-from campaigns.imports.store import NewFault
+from campaigns.imports.writing.given import GivenContact, add_contacts
+from campaigns.imports.writing.store import NewFault
 
 router = APIRouter(prefix="/api/v1", tags=["Imports"], responses=problem_responses())
 

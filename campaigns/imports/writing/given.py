@@ -10,13 +10,13 @@ from app.clock import utc_now
 from app.db import Connection
 from app.ids import CampaignId, OrgId, new_id
 from campaigns.campaigns import CampaignState, CampaignStatus, select_campaign
-from campaigns.imports import store
 from campaigns.imports.columns import FACTS, MOST_PHONES, PHONES, Columns
 from campaigns.imports.contacts import Contact, RowReader, as_text
 from campaigns.imports.files.rows import Block, Position, RowFault
 from campaigns.imports.opening import Elsewhere
 from campaigns.imports.plain_numbers import Allowed, NumberReader
-from campaigns.imports.writing import Share, write_contacts
+from campaigns.imports.writing import store
+from campaigns.imports.writing.shares import Share, write_contacts
 from telephony.toll_gate.gate import load_rules
 
 _NAMES = (*PHONES, *FACTS)

@@ -7,12 +7,12 @@ from uuid import UUID
 
 from app.db import Connection
 from app.ids import CampaignId, OrgId
-from campaigns.imports import store
 from campaigns.imports.columns import Columns
 from campaigns.imports.contacts import Batch, Contact, FaultKind, as_text, row_of
 from campaigns.imports.files.rows import Block, RowFault
 from campaigns.imports.report import COUNTS
-from campaigns.imports.store import NewFault
+from campaigns.imports.writing import store
+from campaigns.imports.writing.store import NewFault
 
 
 @dataclass
