@@ -7,7 +7,15 @@ cent.
 from typing import Annotated, Any
 
 import phonenumbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app.errors import Conflict
+
+
+class RulesUnreadable(Conflict):
+    """The organization's rules were not written by us: nothing is dialed until they are set anew."""
+
+    code = "dialing_rules_unreadable"
 
 
 def _known_country(code: str) -> str:
@@ -106,7 +114,11 @@ class DialingPolicy(BaseModel):
 
 
 def read_policy(rules: dict[str, Any] | None, settings: dict[str, Any]) -> DialingPolicy:
-    """From the organization's row of rules; where it has none yet, from `allowed_countries` in its settings."""
-    if rules is None:
-        return DialingPolicy(allowed_countries=list(settings.get("allowed_countries", ())))
-    return DialingPolicy.model_validate(rules)
+    """From the organization's row of rules; where it has none yet, from `allowed_countries` in its settings. Raises
+    RulesUnreadable: rules that nobody can read allow nothing."""
+    given = {"allowed_countries": settings.get("allowed_countries", [])} if rules is None else rules
+    try:
+        return DialingPolicy.model_validate(given)
+    except ValidationError as error:
+        places = ", ".join(".".join(str(part) for part in fault["loc"]) for fault in error.errors())
+        raise RulesUnreadable(f"The stored dialing rules cannot be read ({places}); set them anew.") from error

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from app.ids import E164, CallId, new_id
 from telephony.toll_gate.limits import DialLimitReached, Seen, Wanted, admit, counting_windows, find_rate
 from telephony.toll_gate.numbering import Destination
-from telephony.toll_gate.policy import DialingPolicy, Spend, read_policy
+from telephony.toll_gate.policy import DialingPolicy, RulesUnreadable, Spend, read_policy
 
 NOW = datetime(2026, 11, 20, 23, 59, 30, tzinfo=UTC)
 US, GB = Destination("US", 2), Destination("GB", 0)
@@ -142,6 +142,14 @@ def test_a_spent_cap_opens_again_with_the_next_day_or_month(caps: dict[str, int]
 def test_rules_that_mean_nothing_are_refused(rules: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         DialingPolicy.model_validate(rules)
+
+
+@pytest.mark.parametrize(
+    ("rules", "own"), [({"calls": {"per_minute": "many"}}, {}), (None, {"allowed_countries": "GB"})]
+)
+def test_rules_that_cannot_be_read_allow_nothing_and_say_what_to_do(rules: Any, own: dict[str, Any]) -> None:
+    with pytest.raises(RulesUnreadable, match="set them anew"):
+        read_policy(rules, own)
 
 
 def test_an_organization_without_rules_keeps_the_countries_of_its_settings() -> None:
