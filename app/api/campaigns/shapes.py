@@ -185,7 +185,7 @@ UPLOAD: dict[str, Any] = {
                         "file": {
                             "type": "string",
                             "format": "binary",
-                            "description": "CSV, UTF-8, a column of numbers.",
+                            "description": "CSV, XLSX or JSON with numbers.",
                         },
                         **NewCampaign.model_json_schema()["properties"],
                     },
