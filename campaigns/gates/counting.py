@@ -12,6 +12,8 @@ from campaigns.rules.calling.ruling import Ruling
 
 SOON = timedelta(seconds=60)
 BUSY = timedelta(seconds=5)
+MOST_LOCKED = 400
+"""Locks on numbers in one transaction: Postgres has room for some thousands among all, and says so by failing."""
 NO_CAPS = Ruling(True, "calls are not counted")
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -59,7 +61,8 @@ async def count_dials(
         return Counted({}, None)
     ours = None
     if lock and limited:
-        ours = await store.try_lock_phones(connection, org_id, sorted({one.phone for one in limited}))
+        phones = list(dict.fromkeys(one.phone for one in limited))[:MOST_LOCKED]
+        ours = await store.try_lock_phones(connection, org_id, phones)
     dials = await store.select_dials(
         connection,
         org_id,
@@ -78,7 +81,7 @@ def judge_caps(caps: CapsRule, one: Wanted, counted: Counted, *, now: datetime, 
         return NO_CAPS
     if one.limits.any and (about_to_dial or (counted.ours is not None and one.phone not in counted.ours)):
         wait = SOON if about_to_dial else BUSY
-        return Ruling(False, "this number is being dialed for another contact", None, now + wait)
+        return Ruling(False, "this number waits for others whose calls are counted now", None, now + wait)
     rulings: list[Ruling] = []
     if caps.contact.any:
         dials = Dials(row["contact_recent"] or (), row["contact_in_all"])

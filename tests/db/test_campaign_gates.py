@@ -215,7 +215,7 @@ async def test_the_toll_gate_is_asked_with_the_others(db: Database, org: OrgId) 
     assert (verdict.passed, verdict.reason, verdict.next_at) == (False, "The destination is a satellite.", None)
 
 
-async def test_a_thousand_candidates_are_judged_with_three_queries(
+async def test_a_thousand_candidates_are_judged_with_three_queries_and_not_too_many_locks(
     db: Database, org: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caps = {"number": {"per_day": 3}, "contact": {"per_week": 9}}
@@ -225,7 +225,9 @@ async def test_a_thousand_candidates_are_judged_with_three_queries(
         policy = await load_policy(connection, one.campaign_id)
         counter = CountingConnection(connection)
         await check_gates(counter, policy, many, now=NOON)  # type: ignore[arg-type]
+        locks = await connection.fetchval("select count(*) from pg_locks where locktype = 'advisory'")
     assert counter.queries == 3
+    assert locks == 400
 
 
 class CountingConnection:
