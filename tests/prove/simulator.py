@@ -13,7 +13,6 @@ from pathlib import Path
 import aiohttp
 import psutil
 
-from tests.conftest import free_port
 from tests.prove.fast.parts import PERSONAS, free_block
 from tests.prove.processes import Process, Processes, processes
 from tests.prove.proof import Figures, Proof, Sizes
@@ -148,7 +147,8 @@ async def wait_for_ends(carrier: Carrier, calls: int) -> dict[str, int]:
 
 @asynccontextmanager
 async def running_carrier(home: Path) -> AsyncGenerator[Carrier]:
-    sid, token, block, application_port = f"AC{secrets.token_hex(16)}", secrets.token_hex(16), free_block(), free_port()
+    sid, token, block = f"AC{secrets.token_hex(16)}", secrets.token_hex(16), free_block()
+    application_port = block + 9
     folder = home / "simulator"
     folder.mkdir(mode=0o700)
     (folder / "personas.yaml").write_text(PERSONAS)
