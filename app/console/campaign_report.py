@@ -7,7 +7,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,33 +105,35 @@ async def watch_campaign(settings: Settings, campaign_id: str, console: Console,
     try:
         async with open_client(settings) as client:
             shown = await ask(client, "GET", f"/campaigns/{campaign_id}")
-            async for kind, data in follow(client, campaign_id):
-                seconds = time.monotonic() - started
-                if as_events:
-                    console.print(json.dumps(data), markup=False, soft_wrap=True)
-                elif kind == "progress" and live:
-                    dials = rate.note(seconds, data["attempts"]["dialed"])
-                    live.update(show_progress(shown["name"], data, seconds=seconds, rate=dials))
-                elif kind == "progress":
-                    console.print(describe_progress(data, seconds=seconds), markup=False, soft_wrap=True)
-                if kind == "progress" and data["status"] == "finished":
-                    return
+            async with aclosing(follow(client, campaign_id)) as news:
+                async for kind, data in news:
+                    seconds = time.monotonic() - started
+                    if as_events:
+                        console.print(json.dumps(data), markup=False, soft_wrap=True)
+                    elif kind == "progress" and live:
+                        dials = rate.note(seconds, data["attempts"]["dialed"])
+                        live.update(show_progress(shown["name"], data, seconds=seconds, rate=dials))
+                    elif kind == "progress":
+                        console.print(describe_progress(data, seconds=seconds), markup=False, soft_wrap=True)
+                    if kind == "progress" and data["status"] == "finished":
+                        return
     finally:
         if live:
             live.stop()
 
 
-async def follow(client: httpx.AsyncClient, campaign_id: str) -> AsyncIterator[tuple[str, Any]]:
+async def follow(client: httpx.AsyncClient, campaign_id: str) -> AsyncGenerator[tuple[str, Any]]:
     """The campaign's events, (kind, data) each; a stream that breaks is taken up after the last one. Raises
     ApiUnreachable, ApiRefused."""
     last_id, away_since = "", None
     while True:
         try:
-            async for event_id, kind, data in _read_stream(client, campaign_id, last_id):
-                last_id, away_since = event_id or last_id, None
-                if kind == "stream.ended":
-                    raise ApiRefused("The key is no longer good.")
-                yield kind, json.loads(data)
+            async with aclosing(_read_stream(client, campaign_id, last_id)) as events:
+                async for event_id, kind, data in events:
+                    last_id, away_since = event_id or last_id, None
+                    if kind == "stream.ended":
+                        raise ApiRefused("The key is no longer good.")
+                    yield kind, json.loads(data)
         except httpx.TransportError as error:
             away_since = away_since or time.monotonic()
             if time.monotonic() - away_since > PATIENCE_SECONDS:
@@ -140,7 +143,7 @@ async def follow(client: httpx.AsyncClient, campaign_id: str) -> AsyncIterator[t
 
 async def _read_stream(
     client: httpx.AsyncClient, campaign_id: str, last_id: str
-) -> AsyncIterator[tuple[str, str, str]]:
+) -> AsyncGenerator[tuple[str, str, str]]:
     """(id, kind, data) of each event until the stream ends."""
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
     wait = httpx.Timeout(30, read=SILENCE_SECONDS)

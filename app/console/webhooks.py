@@ -100,7 +100,7 @@ def _ask(method: str, path: str, **content: Any) -> Any:
 def _show(table: Table) -> None:
     """As wide as it must be where no terminal bounds it."""
     console = Console(highlight=False)
-    console.print(table, width=None if console.is_terminal else 200)
+    (console if console.is_terminal else Console(highlight=False, width=200)).print(table)
 
 
 def _say(line: str) -> None:

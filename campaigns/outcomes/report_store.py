@@ -57,7 +57,8 @@ async def select_attempts_page(
     """A page of the attempts that went as far as the intent to dial, oldest first, with contact, call and cost."""
     return await connection.fetch(
         """
-        select a.id, a.claimed_at, a.contact_id, c.line, c.phone, c.name, a.phone as dialed_number, a.ordinal, a.status,
+        select a.id, a.claimed_at, a.contact_id, c.line, c.phone,
+               coalesce(c.name, c.variables ->> 'name') as name, a.phone as dialed_number, a.ordinal, a.status,
                a.disposition, a.detail, a.dialed_at, a.call_id, k.end_result, k.end_reason, k.end_at_fault,
                k.ringing_at, k.answered_at, k.ended_at, k.hint, m.charged as cost_thousandths, m.currency
         from attempts a
@@ -82,8 +83,9 @@ async def select_contacts_page(
     """A page of the contacts in the order of their numbers, each with what its last dial came to."""
     return await connection.fetch(
         """
-        select c.id, c.line, c.phone, c.phones, c.name, c.variables, c.status, c.disposition, c.attempts_made, c.due_at,
-               c.finished_at, c.time_zone, c.consent_at, c.consent_expires_at, c.consent_source, c.blocked_by,
+        select c.id, c.line, c.phone, c.phones,
+               coalesce(c.name, c.variables ->> 'name') as name, c.variables, c.status, c.disposition,
+               c.attempts_made, c.due_at, c.finished_at, c.time_zone, c.consent_at, c.consent_expires_at, c.consent_source, c.blocked_by,
                c.blocked_reason, c.callback_at, l.dialed_at, l.dialed_number, l.answered_at, l.ended_at, l.hint
         from contacts c
         left join lateral (

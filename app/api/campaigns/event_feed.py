@@ -30,6 +30,8 @@ PAGE_SIZE = 200
 POLL_SECONDS = 1.0
 LEAST_SECONDS = 0.5
 """Between two looks, however much happens."""
+RATES = ("at", "pace", "finishes_at")
+RATES_EVERY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,10 @@ class CampaignFeed:
     def __init__(self, db: Requests, principal: Principal, campaign_id: CampaignId, *, clock: Clock = utc_now) -> None:
         self._db, self._principal, self._campaign_id, self._clock = db, principal, campaign_id, clock
         self._told: dict[str, Any] = {}
+        self._told_at = 0.0
 
     async def stream(self, reader: Reader, last_event_id: FeedCursor | None) -> AsyncIterator[ServerSentEvent]:
-        """`stream.ready` with where we start, then every event, and `progress` whenever it changed; ends when the
+        """`stream.ready` with where we start, then every event, and `progress` when its counts changed; ends when the
         process closes, the database is gone, or the credential is no longer good (`stream.ended`)."""
         try:
             cursor, reset = await unbroken(self._start(last_event_id))
@@ -74,12 +77,13 @@ class CampaignFeed:
             return
 
     def _news(self, progress: Progress) -> dict[str, Any] | None:
-        """The progress, where it says anything new but the time."""
+        """The progress, where its counts changed; rates, which change with every second, now and then besides."""
         said = progress.to_json()
-        seen = {key: value for key, value in said.items() if key != "at"}
-        if seen == self._told:
+        counts = {key: value for key, value in said.items() if key not in RATES}
+        now = time.monotonic()
+        if counts == self._told and (said["status"] != "running" or now - self._told_at < RATES_EVERY_SECONDS):
             return None
-        self._told = seen
+        self._told, self._told_at = counts, now
         return said
 
     async def _start(self, last_event_id: FeedCursor | None) -> tuple[FeedCursor, bool]:

@@ -35,7 +35,8 @@ async def select_attempts(
         """
         select a.id, a.claimed_at, a.ordinal, a.status, a.disposition, a.detail, a.dialed_at, a.settled_at, a.phone,
                a.gates, a.call_id, g.id as campaign_id, g.name as campaign_name, o.name as organization,
-               c.id as contact_id, c.line, c.phone as contact_phone, c.name as contact_name, c.time_zone, c.consent_at,
+               c.id as contact_id, c.line, c.phone as contact_phone,
+               coalesce(c.name, c.variables ->> 'name') as contact_name, c.time_zone, c.consent_at,
                c.consent_expires_at, c.consent_source, c.created_at as contact_created_at, i.id as import_id,
                i.file_name, i.sha256 as file_sha256, i.created_at as imported_at,
                k.carrier, k.carrier_call_id, k.carrier_status, k.sip_code, k.from_number, k.to_number, k.end_result,

@@ -12,6 +12,7 @@ from campaigns.outcomes.page.store import BUCKET_SECONDS, LAST_BUCKET, LAST_LATE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 INK, BAR, FAINT, MARK = "#1f2933", "#2f6f8f", "#d5dde3", "#b4532a"
 WIDE = (7.2, 3.0)
@@ -44,6 +45,7 @@ def plot_outcomes(outcomes: Sequence[Outcome]) -> str | None:
     def draw(axes: "Axes") -> None:
         bars = axes.barh([_label(one) for one in shown], [one.dials for one in shown], color=BAR)
         axes.bar_label(bars, padding=3, fontsize=9, color=INK)
+        _count_on(axes.xaxis)
         axes.set_xlabel("dials")
         axes.margins(x=0.12)
 
@@ -54,7 +56,7 @@ def plot_hours(by_hour: Mapping[int, Tally]) -> str | None:
     """Answer rate by the hour of the day where it rang."""
     if not by_hour:
         return None
-    hours = range(min(by_hour), max(by_hour) + 1)
+    hours = range(max(min(by_hour) - 2, 0), min(max(by_hour) + 3, 24))
 
     def draw(axes: "Axes") -> None:
         rates = [by_hour.get(hour, Tally()).rate * 100 for hour in hours]
@@ -100,6 +102,7 @@ def plot_talks(talks: Mapping[int, int]) -> str | None:
     def draw(axes: "Axes") -> None:
         axes.bar([b * BUCKET_SECONDS for b in talks], list(talks.values()), BUCKET_SECONDS, align="edge", color=BAR)
         axes.set_xlabel(f"seconds from answer to end (the last bar: {LAST_BUCKET * BUCKET_SECONDS} and more)")
+        _count_on(axes.yaxis)
         axes.set_ylabel("calls")
 
     return _plot(draw, WIDE) if talks else None
@@ -136,6 +139,7 @@ def plot_latencies(latencies: Mapping[int, int]) -> str | None:
             at = percentile(latencies, share) / 1000
             axes.axvline(at, color=MARK, linestyle=style, label=f"{share:.0%} within {at:.1f} s")
         axes.set_xlabel(f"seconds (the last bar: {LAST_LATENCY_BUCKET * width:.0f} and more)")
+        _count_on(axes.yaxis)
         axes.set_ylabel("turns")
         axes.legend(frameon=False, fontsize=9)
 
@@ -194,6 +198,13 @@ def _plot(draw: Draw, size: tuple[float, float]) -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _strip(text.getvalue())
+
+
+def _count_on(axis: "Axis") -> None:
+    """What is counted has no halves."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _strip(svg: str) -> str:

@@ -45,7 +45,7 @@ def render_page(facts: Facts) -> str:
         funnel=_funnel(facts),
         outcomes=[_outcome_row(outcome) for outcome in facts.outcomes],
         zones=_zones(facts),
-        faults=_faults(overview["import_report"]),
+        faults=_faults(overview["not_in"]),
         plots=plots,
     )
 

@@ -22,7 +22,11 @@ async def select_overview(connection: Connection, org_id: UUID, campaign_id: UUI
     return await connection.fetchrow(
         """
         select g.name, g.status, t.name as team, n.e164 as from_number, g.created_at, g.started_at, g.finished_at,
-               g.pause_reason, g.import_report, g.outcomes, o.name as organization, o.country, now() as now
+               g.pause_reason, g.outcomes, o.name as organization, o.country, now() as now,
+               coalesce((select jsonb_build_object('rejected', sum(l.rejected), 'duplicates', sum(l.duplicates),
+                                                   'blocked', sum(l.blocked))
+                         from imports i join import_lanes l on l.import_id = i.id
+                         where i.org_id = g.org_id and i.campaign_id = g.id), '{}') as not_in
         from campaigns g
         join teams t on t.id = g.team_id
         join numbers n on n.id = g.from_number_id

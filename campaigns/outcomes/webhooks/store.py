@@ -256,7 +256,8 @@ async def select_attempt_story(connection: Connection, attempt_id: UUID) -> Row 
     return await connection.fetchrow(
         """
         select a.id as attempt_id, a.ordinal, a.status as attempt_status, a.disposition, a.detail, a.claimed_at,
-               a.dialed_at, a.phone as attempt_phone, c.id as contact_id, c.line, c.phone, c.name, c.variables,
+               a.dialed_at, a.phone as attempt_phone, c.id as contact_id, c.line, c.phone,
+               coalesce(c.name, c.variables ->> 'name') as name, c.variables,
                c.status as contact_status, c.due_at, c.attempts_made, g.id as campaign_id, g.name as campaign_name,
                g.outcomes, k.id as call_id, k.end_result, k.end_reason, k.ringing_at, k.answered_at, k.ended_at, k.hint
         from attempts a
