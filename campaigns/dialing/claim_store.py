@@ -57,6 +57,8 @@ async def select_rooms(connection: Connection, org_id: UUID) -> Sequence[Row]:
                case when c.canary_status = 'dialing' then (c.canary ->> 'contacts')::int - (
                  select count(*) from attempts a
                  where a.campaign_id = c.id and a.claimed_at >= c.resumed_at and a.status <> 'released'
+                   -- whom a gate forbade is no dial, and the verdict waits for dials
+                   and (a.status <> 'settled' or a.dialed_at is not null)
                ) end as canary_left
         from campaigns c
         join numbers n on n.id = c.from_number_id
