@@ -41,7 +41,8 @@ async def test_only_its_first_contacts_are_dialed_until_they_are_judged_and_then
     async def first_are_over() -> bool:
         await webhooks.deliver()
         async with db.system() as connection:
-            return await connection.fetchval("select count(*) from attempts where status = 'settled'") == 3
+            over = "select count(*) from attempts where status = 'settled' and dialed_at is not null"
+            return await connection.fetchval(over) == 3
 
     async with dialing(db, carrier):
         await until(first_are_over)
@@ -52,4 +53,5 @@ async def test_only_its_first_contacts_are_dialed_until_they_are_judged_and_then
         await judge_canaries(db)
         assert (await load_campaign(db, org, campaign.id)).canary_status == "passed"
         await finish(db, campaign, webhooks)
-    assert numbers(carrier).total() == 10
+    # One of the ten is the number that is called from: the toll gate forbids it, and the canary does not wait for it.
+    assert numbers(carrier).total() == 9
