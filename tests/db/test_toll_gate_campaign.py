@@ -37,10 +37,13 @@ async def states(db: Database, campaign: Campaign) -> dict[str, Any]:
     return {row["phone"]: tuple(row)[1:] for row in rows}
 
 
-async def waits_for_later(db: Database, campaign: Campaign, count: int) -> None:
+async def waits_for_later(db: Database, campaign: Campaign, carrier: LedgerCarrier, count: int) -> None:
+    """Until so many are put off, and all others are dialed."""
+
     async def so() -> bool:
         found = await states(db, campaign)
-        return sum(status == "waiting" and later for status, later, *_ in found.values()) == count
+        later = sum(status == "waiting" and later for status, later, *_ in found.values())
+        return later == count and len(numbers(carrier)) == len(found) - count
 
     await until(so)
 
@@ -52,7 +55,7 @@ async def test_contacts_over_the_limit_are_due_again_when_it_has_room(
     await set_rules(db, org, calls={"per_minute": 3})
     campaign = await running_campaign(db, org, 7)
     async with dialing(db, carrier):
-        await waits_for_later(db, campaign, 4)
+        await waits_for_later(db, campaign, carrier, 4)
     assert len(numbers(carrier)) == 3
     async with db.system() as connection:
         due = await connection.fetchval("select max(due_at - now()) from contacts where status = 'waiting'")
@@ -69,7 +72,7 @@ async def test_a_spend_cap_holds_a_campaign_back_until_tomorrow(
     await set_rules(db, org, spend=spend)
     campaign = await running_campaign(db, org, 5)
     async with dialing(db, carrier):
-        await waits_for_later(db, campaign, 3)
+        await waits_for_later(db, campaign, carrier, 3)
     assert len(numbers(carrier)) == 2
     async with db.system() as connection:
         due: datetime = await connection.fetchval("select max(due_at at time zone 'utc') from contacts")
