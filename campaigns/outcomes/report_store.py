@@ -85,8 +85,9 @@ async def select_contacts_page(
         """
         select c.id, c.line, c.phone, c.phones,
                coalesce(c.name, c.variables ->> 'name') as name, c.variables, c.status, c.disposition,
-               c.attempts_made, c.due_at, c.finished_at, c.time_zone, c.consent_at, c.consent_expires_at, c.consent_source, c.blocked_by,
-               c.blocked_reason, c.callback_at, l.dialed_at, l.dialed_number, l.answered_at, l.ended_at, l.hint
+               c.attempts_made, c.due_at, c.finished_at, c.time_zone, c.consent_at, c.consent_expires_at,
+               c.consent_source, c.blocked_by, c.blocked_reason, c.callback_at, l.dialed_at, l.dialed_number,
+               l.answered_at, l.ended_at, l.hint
         from contacts c
         left join lateral (
           select a.dialed_at, a.phone as dialed_number, k.answered_at, k.ended_at, k.hint
