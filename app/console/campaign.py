@@ -80,7 +80,9 @@ class Order:
 
 @campaign.command("run")
 def run(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, XLSX or JSON with a column of numbers.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="CSV, XLSX or JSON with a column of numbers.")
+    ],
     team: Annotated[str, typer.Option("--team", help="The slug of the team that talks.")],
     name: Annotated[str, typer.Option("--name", help="Default: the file's name.")] = "",
     from_number: Annotated[str | None, typer.Option("--from", help="One of our numbers.")] = None,

@@ -111,9 +111,9 @@ async def test_interrupted_it_leaves_the_campaign_running_and_says_how_to_pause(
     [
         ("email\na@example.com\n", "The first line has: email"),
         ("", "empty"),
-        (b"phone\n+12025550110,Zo\xeb\n", "not UTF-8: byte 21"),
+        (b"PK\x03\x04 is how a workbook begins", "XLSX"),
     ],
-    ids=["no phone column", "empty", "not UTF-8"],
+    ids=["no phone column", "empty", "a broken workbook"],
 )
 async def test_a_file_that_cannot_be_used_is_one_clear_error(desk: Desk, text: str | bytes, says: str) -> None:
     with pytest.raises(ApiRefused) as refused:
