@@ -228,7 +228,8 @@ async def compare_once(db: Database, judge: Judge, case: Case, now: datetime, co
         for verdict in verdicts:
             counts[verdict.gate] += not verdict.passed
             if verdict.gate in expected and not agrees(verdict, *expected[verdict.gate], case.start + AHEAD):
-                wrong.append(f"{verdict.gate} at {now}: {verdict.reason} → {verdict.next_at}, not {expected}")
+                ought = "open" if expected[verdict.gate][0] else f"closed until {expected[verdict.gate][1]}"
+                wrong.append(f"{verdict.gate} at {now:%Y-%m-%d %H:%M:%S}: {verdict.reason}; ought to be {ought}")
     return wrong
 
 
