@@ -35,8 +35,10 @@ _LOSSES = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TransactionTimeoutError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.DeadlockDetectedError,
 )
-"""With each of these the server says goodbye, or does not even say hello."""
+"""With each of these the server says goodbye, or does not even say hello; with the last it gives our transaction up for
+another's. All that was asked is undone, or its commit in doubt: to be asked again."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -131,7 +133,8 @@ class Database:
         try:
             await self._pool.release(connection)
         except asyncpg.InternalClientError:
-            connection.terminate()
+            if not is_gone(connection):
+                connection.terminate()
         except (OSError, asyncpg.InterfaceError, *_LOSSES):
             if not is_gone(connection):
                 raise

@@ -61,8 +61,12 @@ async def set_carrier_call_ids(
     """What the carrier calls each of these calls; one that has its id already keeps it."""
     await connection.execute(
         """
-        update calls k set carrier_call_id = n.theirs from unnest($1::uuid[], $2::text[]) n (id, theirs)
-        where k.id = n.id and k.carrier_call_id is distinct from n.theirs
+        with held as materialized (
+          select k.id, n.theirs from calls k join unnest($1::uuid[], $2::text[]) n (id, theirs) on n.id = k.id
+          where k.carrier_call_id is distinct from n.theirs
+          order by k.id for no key update of k
+        )
+        update calls k set carrier_call_id = held.theirs from held where k.id = held.id
         """,
         list(call_ids),
         list(carrier_call_ids),

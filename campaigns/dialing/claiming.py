@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from app.clock import utc_now
@@ -17,14 +18,18 @@ from campaigns.gates.policy import load_policy
 from campaigns.rules.callbacks import recall
 from campaigns.rules.pacing import Lane, Mode, OrgLimits, Pace, Room, plan_claims, rate_now
 
+Paced = TypeVar("Paced", Room, Lane)
+
 LOOK_AT_ONCE = 500
 LOOKS = 10
 """How many contacts at most are looked at in a round for one that is open at this hour."""
 
 
-async def claim_due(db: Database, org_id: OrgId, *, dialer: str, times: Times) -> list[list[Claim]]:
-    """Contacts that are due, fit under every concurrency, and have a dial slot soon: a list for each campaign that has
-    any."""
+async def claim_due(
+    db: Database, org_id: OrgId, *, dialer: str, times: Times, lead_seconds: float = 0.0
+) -> list[list[Claim]]:
+    """Contacts that are due, fit under every concurrency, and have a dial slot soon, which begins `lead_seconds` from
+    now: a list for each campaign that has any."""
     deadline = asyncio.get_running_loop().time() + times.lease
     async with db.system() as connection:
         await attempt_store.bound_idle(connection)
@@ -33,7 +38,7 @@ async def claim_due(db: Database, org_id: OrgId, *, dialer: str, times: Times) -
         rows = await claim_store.select_rooms(connection, org_id)
         if not any(row["dialable"] and row["due"] for row in rows):
             return []
-        plan = await _plan(connection, org_id, rows)
+        plan = await _plan(connection, org_id, rows, lead_seconds)
         batches: list[list[Claim]] = []
         for row in rows:
             if limit := plan.get(row["id"], 0):
@@ -67,16 +72,21 @@ async def find_open(connection: Connection, campaign_id: CampaignId, *, limit: i
     return found[:limit]
 
 
-async def _plan(connection: Connection, org_id: OrgId, rows: Sequence[Row]) -> dict[Any, int]:
+async def _plan(connection: Connection, org_id: OrgId, rows: Sequence[Row], lead_seconds: float) -> dict[Any, int]:
     """How many contacts each campaign claims now."""
     lane_rows = await lane_store.select_lanes(connection, org_id)
     others = await claim_store.select_other_calls(connection, org_id)
     settings = await lane_store.select_line_settings(connection, org_id)
     dialable = [row for row in rows if row["dialable"]]
     served = await claim_store.count_served(connection, [row["id"] for row in dialable]) if len(dialable) > 1 else None
-    rooms = [_read_room(row, served) for row in dialable]
-    lanes = [_read_lane(lane, rows, others) for lane in lane_rows]
+    rooms = [_bring_near(_read_room(row, served), lead_seconds) for row in dialable]
+    lanes = [_bring_near(_read_lane(lane, rows, others), lead_seconds) for lane in lane_rows]
     return dict(plan_claims(rooms, lanes, _read_limits(settings, rows, others), now=utc_now()))
+
+
+def _bring_near(paced: Paced, lead_seconds: float) -> Paced:
+    """As it will be when the first slot that we can take begins."""
+    return replace(paced, next_slot_in_seconds=max(0.0, paced.next_slot_in_seconds - lead_seconds))
 
 
 def lane_keys(number_id: object, carrier: str | None, trunk_id: object) -> tuple[str, ...]:

@@ -64,7 +64,9 @@ async def depart(dialer: Dialer, departures: Sequence[Departure]) -> None:
     ready: asyncio.Queue[list[Departure]] = asyncio.Queue()
     dialer.tasks.keep(send_off(dialer, ready), name="send off")
     for group in group_by_slot(departures):
-        await dialer.clock.sleep_until(group[0].slot, ahead_seconds=MARK_AHEAD_SECONDS)
+        # Half of the lead is for the way to the intent, the other for the way to the mark.
+        ahead = max(MARK_AHEAD_SECONDS, dialer.lead / 2)
+        await dialer.clock.sleep_until(group[0].slot, ahead_seconds=ahead)
         try:
             marked = await mark(dialer.db, group)
         except DatabaseUnavailable as error:

@@ -129,7 +129,8 @@ async def _start_dialing(dialer: Dialer) -> None:
     async with dialer.db.system() as connection:
         organizations = await claim_store.select_dialing_organizations(connection)
     for org_id in organizations:
-        for claims in await claim_due(dialer.db, org_id, dialer=dialer.name, times=dialer.times):
+        batches = await claim_due(dialer.db, org_id, dialer=dialer.name, times=dialer.times, lead_seconds=dialer.lead)
+        for claims in batches:
             dialer.take(claims)
             dialer.failpoint(Point.CLAIMED)
             dialer.tasks.keep(take_out(dialer, claims), name="take out")

@@ -64,8 +64,8 @@ class Dialer:
 
     def speed_up(self) -> None:
         """A slot was met."""
-        self.lead = max(0.98 * self.lead, SHORTEST_LEAD_SECONDS)
-        self.patience = max(0.98 * self.patience, LATE_SECONDS)
+        self.lead = max(0.998 * self.lead, SHORTEST_LEAD_SECONDS)
+        self.patience = max(0.998 * self.patience, LATE_SECONDS)
 
     async def pause(self, seconds: float) -> None:
         """Sleep, or wake because the dialer stops."""
