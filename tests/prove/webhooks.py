@@ -163,7 +163,7 @@ class Webhooks:
     title: str = "every committed event reaches its endpoint, signed, and no other, whichever sender dies"
 
     async def run(self, size: Sizes) -> Figures:
-        return await self._try(size.get("EVENTS", 10_000), size.get("SEED", 4), planted=False)
+        return await self._try(size.get("EVENTS", 5_000), size.get("SEED", 4), planted=False)
 
     async def control(self, size: Sizes) -> Figures:
         """Some events are written past the outbox."""
