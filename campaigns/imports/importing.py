@@ -6,6 +6,7 @@ reads on from there and ends with exactly the same rows, whatever was lost with 
 """
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -29,6 +30,9 @@ from campaigns.imports.writing.shares import Share, deal, write_contacts
 
 LANES = 2
 """Inserting is Postgres' work, and two connections keep two of its cores at it."""
+
+REST_WHILE_DIALING = 1.0
+"""For every second of work so long a rest, as long as any campaign dials: a list may wait, a call slot may not."""
 
 LEASE_SECONDS = 30.0
 
@@ -189,6 +193,7 @@ async def _write_blocks(db: Database, job: Job) -> None:
     batches = _read_batches(job, start if start.blocks else None)
     batch = await asyncio.to_thread(next, batches, None)
     while batch is not None:
+        began = time.monotonic()
         after = batch.block.after
         shares = deal(batch, len(lanes))
         behind = [lane for lane, position in enumerate(lanes) if position.blocks < after.blocks]
@@ -199,6 +204,18 @@ async def _write_blocks(db: Database, job: Job) -> None:
             if isinstance(failed, BaseException):
                 raise failed
         batch = done[0] if isinstance(done[0], Batch) else None
+        if await _is_dialing(db):
+            await rest(REST_WHILE_DIALING * (time.monotonic() - began))
+
+
+async def rest(seconds: float) -> None:
+    """Leave machine and database to the dialers."""
+    await asyncio.sleep(seconds)
+
+
+async def _is_dialing(db: Database) -> bool:
+    async with db.system() as connection:
+        return await store.is_any_running(connection)
 
 
 def _read_batches(job: Job, start: Position | None) -> Iterator[Batch]:

@@ -202,6 +202,11 @@ async def end_import(
     return row is not None
 
 
+async def is_any_running(connection: Connection) -> bool:
+    """Whether any campaign of any organization dials."""
+    return await connection.fetchval("select exists (select from campaigns where status = 'running')")
+
+
 async def select_needs(connection: Connection, org_id: UUID, campaign_id: UUID) -> Row | None:
     """Of a campaign: `region` of numbers without one, and the published `definition` of its team."""
     return await connection.fetchrow(

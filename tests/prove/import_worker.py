@@ -15,6 +15,8 @@ from app.logs import configure_logs
 from campaigns.imports import store
 from campaigns.imports.importing import import_contacts
 from campaigns.imports.resuming import resume_import
+from tests.prove.import_files import hostile_files
+from tests.prove.import_reading import read_hostile
 
 
 def plant_early_position(url: str, block: int) -> None:
@@ -35,6 +37,10 @@ def plant_early_position(url: str, block: int) -> None:
 
 async def work(arguments: argparse.Namespace) -> None:
     configure_logs(json_lines=True, level="ERROR")
+    if arguments.verb == "hostile":
+        for hostile in hostile_files(1 << 26, 100_000):
+            await read_hostile(hostile, Path(arguments.folder))
+        return
     if arguments.early:
         plant_early_position(arguments.url, arguments.early)
     db = await Database.connect(arguments.url, max_size=4, application="import worker")
@@ -50,8 +56,9 @@ async def work(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
-    parser.add_argument("verb", choices=("start", "resume"))
+    parser.add_argument("verb", choices=("start", "resume", "hostile"))
     parser.add_argument("--file")
+    parser.add_argument("--folder", help="where hostile files lie, or are made")
     parser.add_argument("--org")
     parser.add_argument("--campaign")
     parser.add_argument("--early", type=int, default=0)

@@ -11,20 +11,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from unittest.mock import patch
 
 from app.db import Database
-from app.errors import InvalidInput
 from app.ids import CampaignId, OrgId
 from campaigns.campaigns import Plan
 from campaigns.creating import create_campaign
 from campaigns.imports.files.csv_rows import _CountedLines
-from campaigns.imports.opening import ImportOptions, Needs, open_import
 from campaigns.imports.reading import list_imports
-from telephony.toll_gate.destinations import DialingRules
-from tests.prove.import_files import Hostile, hostile_files, known_rows, write_known
+from tests.prove.import_files import hostile_files, known_rows, write_known
+from tests.prove.import_reading import Outcome, read_hostile
 from tests.prove.proof import Figures, Proof, Sizes
 from tests.prove.world import proving_ground
 
@@ -165,35 +162,6 @@ class ImportProof:
             rows = min(size.get("IMPORT_ROWS", 1_000_000), 100_000)
             done = await import_killed(ground.url, ground.db, ground.org, rows=rows, kills=1, early=3)
         return Figures(done.held, done.rows_shown())
-
-
-@dataclass(frozen=True)
-class Outcome:
-    name: str
-    right: bool
-    seconds: float
-    said: str
-
-
-async def read_hostile(hostile: Hostile, folder: Path) -> Outcome:
-    path = folder / "hostile"
-    await asyncio.to_thread(hostile.make, path)
-    needs = Needs(DialingRules("US"), None, {})
-    began = time.monotonic()
-    found: tuple[str, ...] | None = None
-    said = ""
-    with path.open("rb") as file:
-        try:
-            opened = await open_import(file, needs, ImportOptions())
-            reader = opened.reader(datetime(2026, 11, 20, tzinfo=UTC))
-            phones: dict[str, None] = {}
-            for block in opened.source.blocks():
-                phones.update(dict.fromkeys(contact.phone for contact in reader.read(block).contacts))
-            found = tuple(phones)
-        except InvalidInput as refused:
-            said = refused.detail
-    path.unlink()
-    return Outcome(hostile.name, found == hostile.phones, time.monotonic() - began, said)
 
 
 async def read_all(line_bytes: int, columns: int) -> Figures:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.prove.import_files import Hostile, hostile_files
-from tests.prove.imports import HostileFilesProof, read_hostile
+from tests.prove.import_reading import read_hostile
+from tests.prove.imports import HostileFilesProof
 from tests.prove.proof import Sizes
 
 FILES = hostile_files(1 << 28, 100_000)
