@@ -93,9 +93,13 @@ def gather_crowd(count: int, now: datetime, chance: Random, *, moving: bool) -> 
 
     listed = take(0.1)
     listings = [
-        Listing("world", world, open=("09:00", "20:00")),
-        # The same people once more, one list with a cap on the number and one with a cap on the contact.
-        Listing("again", [Person(one.phone, noon) for one in world[: int(count * 0.12)]], per_number=2),
+        # Counts its calls like the lists that share its numbers: a cap knows only of campaigns that count theirs.
+        Listing("world", world, open=("09:00", "20:00"), per_number=3),
+        # Some of the same people once more, with caps on the number that count the other list's calls too.
+        Listing("once", [Person(one.phone, noon) for one in world[: int(count * 0.06)]], per_number=1),
+        Listing(
+            "again", [Person(one.phone, noon) for one in world[int(count * 0.06) : int(count * 0.12)]], per_number=2
+        ),
         Listing("patient", take(0.1), per_contact=2),
         Listing("listed", listed, listed_by_campaign=frozenset(one.phone for one in listed[::5])),
     ]

@@ -1,14 +1,18 @@
 """A dialer as `trunkline dialer` is one, with a fault planted in it if the first argument names one."""
 
 import asyncio
+import inspect
 import sys
 from collections.abc import Callable, Mapping
+from types import ModuleType
 from typing import Any
 
-import campaigns.gates.gates as gates
 from app.logs import configure_logs
 from app.settings import Settings
+from campaigns.dialing import attempt_store
 from campaigns.dialing.dialer import run_dialer
+from campaigns.gates import counting, gates
+from campaigns.gates import store as gate_store
 from campaigns.rules.calling.hours import Hours
 from telephony.carriers.base import OutgoingCall
 from telephony.carriers.twilio import TwilioCarrier
@@ -28,19 +32,17 @@ def any_hour() -> None:
 def no_lists() -> None:
     """Whoever asked not to be called is called."""
 
-    async def nobody_listed(*_arguments: Any, **_named: Any) -> Mapping[Any, Any]:
-        return {}
-
-    gates.store.select_listed = nobody_listed
+    mutate(gate_store, "select_listed", "where org_id = $1 and", "where false and org_id = $1 and")
+    mutate(attempt_store, "mark_sent", "where d.org_id = a.org_id", "where false and d.org_id = a.org_id")
 
 
 def no_caps() -> None:
     """Calls are not counted."""
 
-    def uncounted(*_arguments: Any, **_named: Any) -> gates.Verdict:
-        return gates.NO_CAPS
-
-    gates._judge_caps = uncounted  # type: ignore[attr-defined]
+    mutate(counting, "judge_caps", "if row is None:", "if row is None or row is not None:")
+    # Who imported it by name before has the old one still.
+    assert gates.judge_caps is not counting.judge_caps
+    gates.judge_caps = counting.judge_caps
 
 
 def dial_twice() -> None:
@@ -55,6 +57,14 @@ def dial_twice() -> None:
         return await dial(self, call)
 
     TwilioCarrier.dial = again  # type: ignore[method-assign]
+
+
+def mutate(module: ModuleType, function: str, old: str, new: str) -> None:
+    """Change the text of one function, which must have it exactly once: a plant that changes nothing proves nothing."""
+    source = inspect.getsource(getattr(module, function))
+    if source.count(old) != 1:
+        raise ValueError(f"{module.__name__}.{function} does not have {old!r} exactly once")
+    exec(source.replace(old, new), vars(module))
 
 
 PLANTS: Mapping[str, Callable[[], None]] = {
