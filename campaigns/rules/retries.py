@@ -14,7 +14,7 @@ from campaigns.rules.spreading import spread_over_day
 
 DAY_SECONDS = 86_400
 CALLBACK = "callback"
-LINE_TROUBLE = frozenset({Disposition.BUSY, Disposition.FAILED})
+LINE_TROUBLE = frozenset({Disposition.BUSY, Disposition.FAILED, Disposition.ABANDONED})
 """These say nothing about the person's habits, so another time of day is no better than a few minutes later."""
 MOST_CALLBACKS = 3
 """So many dials above `max_attempts` are made because the person asked for them; then it is a loop, not a wish."""
@@ -39,6 +39,8 @@ def _default_outcomes() -> dict[str, OutcomeRetry]:
         Disposition.BUSY.value: OutcomeRetry(delays_seconds=(300,)),
         Disposition.NO_ANSWER.value: OutcomeRetry(delays_seconds=(1800,)),
         Disposition.FAILED.value: OutcomeRetry(delays_seconds=(300,)),
+        # We owe them a call: they answered and nobody was there.
+        Disposition.ABANDONED.value: OutcomeRetry(delays_seconds=(1800,)),
         # Only ever another number: `plan_next` does not go back to a wrong one.
         Disposition.WRONG_NUMBER.value: OutcomeRetry(delays_seconds=(0,), next_number=True),
     }
@@ -71,7 +73,7 @@ class RetryRule(BaseModel):
     @classmethod
     def uniform(cls, max_attempts: int, delay_seconds: float) -> "RetryRule":
         """The same wait after every outcome that is worth another try."""
-        words = (Disposition.BUSY, Disposition.NO_ANSWER, Disposition.FAILED)
+        words = (Disposition.BUSY, Disposition.NO_ANSWER, Disposition.FAILED, Disposition.ABANDONED)
         again = OutcomeRetry(delays_seconds=(delay_seconds,))
         return cls(max_attempts=max_attempts, outcomes={word.value: again for word in words})
 
