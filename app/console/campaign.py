@@ -22,6 +22,7 @@ from app.console.campaign_import import import_file
 from app.console.campaign_results import check_writable, save_results
 from app.console.campaign_view import (
     Rate,
+    counts_of,
     describe_progress,
     show_import,
     show_outcomes,
@@ -166,9 +167,10 @@ class Display:
             self._live.update(show_progress(self._name, progress, seconds=seconds, rate=rate))
             return
         due = progress["status"] == "finished" or seconds - self._told_at >= PLAIN_LINE_SECONDS
-        if due and progress != self._told:
+        counts = counts_of(progress)
+        if due and counts != self._told:
             self._console.print(describe_progress(progress, seconds=seconds), markup=False, soft_wrap=True)
-            self._told, self._told_at = progress, seconds
+            self._told, self._told_at = counts, seconds
 
 
 class CampaignRun:

@@ -124,6 +124,11 @@ def describe_progress(progress: Mapping[str, Any], *, seconds: float) -> str:
     )
 
 
+def counts_of(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """What of it is news: rates and the time change with every second."""
+    return {key: value for key, value in progress.items() if key not in ("at", "pace", "finishes_at")}
+
+
 def waits_for_dialer(progress: Mapping[str, Any], *, seconds: float) -> bool:
     """Whether a running campaign has waited so long for its first dial that nobody seems to dial."""
     untouched = progress["attempts"]["dialed"] == 0 and progress["contacts"]["in_flight"] == 0
