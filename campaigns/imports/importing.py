@@ -21,7 +21,7 @@ from app.ids import CampaignId, OrgId
 from campaigns.campaigns import CampaignState, CampaignStatus, select_campaign
 from campaigns.imports import store
 from campaigns.imports.contacts import Batch, RowReader, as_text
-from campaigns.imports.files.rows import EmptyFile, Position, RowSource
+from campaigns.imports.files.rows import BrokenFile, EmptyFile, Position, RowSource
 from campaigns.imports.opening import Elsewhere, ImportOptions, Opened, load_needs, open_import
 from campaigns.imports.reading import ImportNotFound, load_import
 from campaigns.imports.report import ImportReport
@@ -175,6 +175,10 @@ async def run_import(db: Database, job: Job) -> ImportReport:
         raise
     except (asyncpg.ForeignKeyViolationError, ImportNotFound) as error:
         raise ImportTakenOver("The campaign was deleted while its contacts were imported.") from error
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+        refused = BrokenFile("A row holds a value that cannot be stored; what was read before it is in.")
+        await _end(db, job, "failed", refused.detail)
+        raise refused from error
     except BaseException:
         # A shutdown, or a database that is away: another process need not wait for our lease to end.
         await _let_go(db, job)

@@ -20,6 +20,9 @@ from campaigns.imports.opening import ImportOptions, load_needs
 from campaigns.imports.plain_numbers import Allowed, NumberReader
 
 POLL_SECONDS = 5.0
+MOST_TRIES = 10
+"""How often an import is begun again at the same place before it is given up."""
+STUCK = "It broke off at the same place again and again; what was read before that is in. The log knows more."
 
 log = get_logger(__name__)
 
@@ -27,7 +30,13 @@ log = get_logger(__name__)
 async def watch_imports(db: Database) -> None:
     """Finish what processes that died have left, for ever."""
     while True:
-        if not await resume_import(db):
+        try:
+            more = await resume_import(db)
+        except Exception:
+            # The outermost loop: a database that is away comes back, and one bad import must not hold up the others.
+            log.exception("an import could not be finished; it is tried again")
+            more = False
+        if not more:
             await asyncio.sleep(POLL_SECONDS)
 
 
@@ -38,6 +47,10 @@ async def resume_import(db: Database) -> bool:
     if row is None:
         return False
     log.info("going on with an import", import_id=str(row["id"]))
+    if row["stuck_now"] >= MOST_TRIES:
+        async with db.system() as connection:
+            await store.end_import(connection, row["id"], fence=row["fence"], status="failed", error=STUCK)
+        return True
     await _run_kept(db, row, row["fence"])
     return True
 

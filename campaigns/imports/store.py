@@ -126,18 +126,25 @@ async def select_lanes(connection: Connection, import_id: UUID) -> Sequence[Row]
 
 
 async def take_over(connection: Connection, lease_seconds: float) -> Row | None:
-    """An import that nobody works on any more, and `fence`, under which the caller does now."""
+    """An import that nobody works on any more, `fence`, under which the caller does now, and
+    `stuck_now`: how often before it was taken over at this very place."""
     return await connection.fetchrow(
         """
         with orphan as (
           select i.* from imports i where i.status = 'running'
             and not exists (select from import_lanes l where l.import_id = i.id and l.lease_until > now())
           order by i.id limit 1 for update of i skip locked
+        ), place as (
+          select coalesce(sum((l.position->>'blocks')::bigint), 0) as blocks
+          from import_lanes l join orphan o on o.id = l.import_id
+        ), counted as (
+          update imports i set stuck = case when i.stuck_at = p.blocks then i.stuck + 1 else 0 end, stuck_at = p.blocks
+          from orphan o, place p where i.id = o.id returning i.stuck
         ), fence as materialized (select nextval('import_fences') as fence), taken as (
           update import_lanes l set fence = f.fence, lease_until = now() + make_interval(secs => $1)
           from orphan o, fence f where l.import_id = o.id returning l.fence
         )
-        select o.*, (select max(fence) from taken) as fence from orphan o
+        select o.*, (select max(fence) from taken) as fence, (select stuck from counted) as stuck_now from orphan o
         """,
         lease_seconds,
     )

@@ -19,6 +19,9 @@ create table public.imports (
   warnings jsonb not null default '[]',
   -- of a failed one: what to do about it
   error text,
+  -- how often in a row somebody took it over and came no further, and the sum of its lanes' blocks then
+  stuck int not null default 0,
+  stuck_at bigint,
   request_key text check (length(request_key) between 1 and 255),
   request_hash bytea,
   created_at timestamptz not null default now(),
@@ -86,8 +89,8 @@ create table public.import_faults (
 );
 select private.protect_table('import_faults', 'viewer', 'supervisor', null, 'admin');
 
--- The import that brought it; null: by the api, row by row. No foreign key: it is written a hundred thousand times a
--- second, and says where from even when the import's record is gone.
+-- The import that brought it, or the request of the api that did; null: neither. No foreign key: it is written tens of
+-- thousands of times a second, and says where from even when the import's record is gone.
 alter table public.contacts add column import_id uuid;
 
 -- A key may name what is no call: the answer is committed together with what was done.

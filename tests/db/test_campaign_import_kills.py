@@ -13,7 +13,7 @@ from campaigns.imports.files import csv_rows
 from campaigns.imports.importing import ImportTakenOver, begin_import, run_import
 from campaigns.imports.opening import load_needs, open_import
 from campaigns.imports.reading import load_import
-from campaigns.imports.resuming import resume_import, run_kept
+from campaigns.imports.resuming import MOST_TRIES, resume_import, run_kept
 from tests.db.campaign_world import add_team, column
 from tests.prove.imports import import_killed
 
@@ -90,3 +90,26 @@ async def test_an_import_goes_on_from_where_its_slower_lane_was(
     assert (report.rows, report.accepted, report.duplicates) == (90, 60, 30)
     assert await column(db, "select line from contacts order by line") == list(range(2, 62))
     assert await column(db, "select line from import_faults order by line") == list(range(62, 92))
+
+
+async def test_an_import_that_always_breaks_off_at_one_place_is_given_up_and_holds_up_no_other(
+    db: Database, ready: OrgId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign = await create_campaign(db, ready, Plan(name="Recall", team="reception"))
+    file = io.BytesIO(b"phone\n+12025550110\n")
+    opened = await open_import(file, await load_needs(db, ready, campaign_id=campaign.id))
+    async with db.system() as connection:
+        job = await begin_import(connection, ready, campaign.id, opened)
+        await store.release_lanes(connection, job.id, job.fence)
+
+    async def break_off(*_: object, **__: object) -> bool:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(store, "advance_lane", break_off)
+    for _ in range(MOST_TRIES):
+        with pytest.raises(ZeroDivisionError):
+            await resume_import(db)
+    assert await resume_import(db)
+    assert (await load_import(db, ready, job.id)).row["status"] == "failed"
+    assert not await resume_import(db)
+    assert await column(db, "select phone from contacts") == []

@@ -167,6 +167,8 @@ def known_rows(count: int, seed: int) -> Iterator[KnownRow]:
         # Exchanges and numbers that are not dialed: those are for other proofs.
         if digits[3:6] == "976" or digits[4:6] == "11" or digits[3:] == "5551212":
             digits = f"{digits[:3]}5550{digits[7:]}"
+        if digits == "2025550101":
+            digits = "2025550102"
         form = rng.choice(["+1{0}{1}{2}", "({0}) {1}-{2}", "{0}-{1}-{2}", "1 {0} {1} {2}", "{0}.{1}.{2}"])
         written = form.format(digits[:3], digits[3:6], digits[6:])
         name = rng.choice(["Ada", "Zo\u00eb", 'Bo "Bob", Jr', "Cy\nEk", "Di"]) + f" {n}"
