@@ -43,6 +43,19 @@ def test_the_dial_after_the_last_that_a_cap_allows_is_over_it() -> None:
     assert found([*dials, next_day], capped, free) == {}
 
 
+def test_dials_of_the_same_seconds_may_have_been_decided_upon_in_another_order() -> None:
+    tight, free = Listing("one", [Person(ANN, "")], per_number=1), Listing("two", [Person(ANN, "")])
+    first = dial(attempt="1", listing="two")
+
+    def then(seconds: float) -> dict[str, int]:
+        return found([first, dial(at=NOON + timedelta(seconds=seconds), attempt="2")], tight, free)
+
+    assert then(2) == {}
+    assert then(6) == {"dials over a cap": 1}
+    twice = [dial(attempt="1"), dial(at=NOON + timedelta(seconds=2), attempt="2")]
+    assert found(twice, tight) == {"dials over a cap": 1}
+
+
 def test_a_number_on_a_list_may_be_dialed_for_one_second_more() -> None:
     listing = Listing("one", [Person(ANN, "")])
     just, late = NOON - timedelta(seconds=0.9), NOON - timedelta(seconds=1.1)

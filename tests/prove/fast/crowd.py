@@ -93,9 +93,8 @@ def gather_crowd(count: int, now: datetime, chance: Random, *, moving: bool) -> 
 
     listed = take(0.1)
     listings = [
-        # Counts its calls like the lists that share its numbers: a cap knows only of campaigns that count theirs.
-        Listing("world", world, open=("09:00", "20:00"), per_number=3),
-        # Some of the same people once more, with caps on the number that count the other list's calls too.
+        Listing("world", world, open=("09:00", "20:00")),
+        # Some of the same people once more, with caps on the number that count the calls of that list too.
         Listing("once", [Person(one.phone, noon) for one in world[: int(count * 0.06)]], per_number=1),
         Listing(
             "again", [Person(one.phone, noon) for one in world[int(count * 0.06) : int(count * 0.12)]], per_number=2

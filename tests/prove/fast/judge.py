@@ -21,6 +21,8 @@ from tests.prove.fast.crowd import Listing, Person
 EFFECTIVE_WITHIN = timedelta(seconds=1)
 """A number on a list may be dialed so long after it came there, and no longer."""
 DAY = timedelta(days=1)
+REORDERED_WITHIN = timedelta(seconds=5)
+"""Who is decided upon first may be dialed second: slots lie up to some seconds ahead, each list's at its own pace."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,14 @@ class Dial:
     phone: str
     attempt: str
     listing: str = ""
+
+
+@dataclass(frozen=True)
+class Capped:
+    """A dial, and how many of its number its list allows a day (None: any)."""
+
+    dial: Dial
+    cap: int | None
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,7 @@ def judge(dials: Iterable[Dial], listings: Iterable[Listing], entries: Iterable[
     barred: defaultdict[str, list[Listed]] = defaultdict(list)
     for entry in entries:
         barred[entry.phone].append(entry)
-    of_number: defaultdict[str, list[datetime]] = defaultdict(list)
+    of_number: defaultdict[str, list[Capped]] = defaultdict(list)
     of_contact: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
     seen: set[str] = set()
     for dial in sorted(dials, key=lambda one: one.at):
@@ -93,13 +103,13 @@ def judge(dials: Iterable[Dial], listings: Iterable[Listing], entries: Iterable[
             continue
         check_hours(findings, listing, person, dial)
         check_lists(findings, barred[dial.phone], dial)
-        number, contact = of_number[dial.phone], of_contact[listing.name, dial.phone]
-        if listing.per_number is not None and count_since(number, dial.at - DAY) >= listing.per_number:
-            findings.accuse("dials over a cap", dial, f"number, {len(number)} before")
+        of_number[dial.phone].append(Capped(dial, listing.per_number))
+        contact = of_contact[listing.name, dial.phone]
         if listing.per_contact is not None and count_since(contact, dial.at - DAY) >= listing.per_contact:
             findings.accuse("dials over a cap", dial, f"contact, {len(contact)} before")
-        number.append(dial.at)
         contact.append(dial.at)
+    for calls in of_number.values():
+        check_number_caps(findings, calls)
     return findings
 
 
@@ -120,6 +130,25 @@ def check_lists(findings: Findings, entries: Iterable[Listed], dial: Dial) -> No
         if entry.listing in (None, dial.listing) and dial.at > entry.since + EFFECTIVE_WITHIN:
             findings.accuse("dials to numbers on a list", dial, f"listed {entry.since.isoformat()}")
             return
+
+
+def check_number_caps(findings: Findings, calls: list[Capped]) -> None:
+    """Of one number, in time: whether the dials can have been decided upon in an order that respects every cap.
+
+    Among dials that may have changed places, the tightest cap first is the order that wrongs nobody if any does.
+    """
+    for one in calls:
+        if one.cap is None:
+            continue
+        before = 0
+        for other in calls:
+            if other is one or other.dial.at <= one.dial.at - DAY:
+                continue
+            close = abs(other.dial.at - one.dial.at) <= REORDERED_WITHIN
+            earlier = other.dial.at < one.dial.at
+            before += earlier if not close or other.cap == one.cap else other.cap is not None and other.cap < one.cap
+        if before >= one.cap:
+            findings.accuse("dials over a cap", one.dial, f"number, {before} before")
 
 
 def count_since(instants: list[datetime], since: datetime) -> int:
