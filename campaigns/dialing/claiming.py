@@ -28,8 +28,8 @@ LOOKS = 10
 async def claim_due(
     db: Database, org_id: OrgId, *, dialer: str, times: Times, lead_seconds: float = 0.0
 ) -> list[list[Claim]]:
-    """Contacts that are due, fit under every concurrency, and have a dial slot soon, which begins `lead_seconds` from
-    now: a list for each campaign that has any."""
+    """Contacts that are due, fit under every concurrency, and have a dial slot soon, or up to `lead_seconds` later: a
+    list for each campaign that has any."""
     deadline = asyncio.get_running_loop().time() + times.lease
     async with db.system() as connection:
         await attempt_store.bound_idle(connection)
@@ -85,8 +85,8 @@ async def _plan(connection: Connection, org_id: OrgId, rows: Sequence[Row], lead
 
 
 def _bring_near(paced: Paced, lead_seconds: float) -> Paced:
-    """As it will be when the first slot that we can take begins."""
-    return replace(paced, next_slot_in_seconds=max(0.0, paced.next_slot_in_seconds - lead_seconds))
+    """For the slots until we come back."""
+    return replace(paced, next_slot_in_seconds=paced.next_slot_in_seconds - lead_seconds)
 
 
 def lane_keys(number_id: object, carrier: str | None, trunk_id: object) -> tuple[str, ...]:

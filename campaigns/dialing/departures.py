@@ -23,7 +23,7 @@ from telephony.outbound_batch import follow_call, request_call
 
 log = get_logger(__name__)
 
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.2
 GROUP_SECONDS = 0.1
 MARK_AHEAD_SECONDS = 0.1
 """Dials are marked as sent shortly before they are: who finds the mark after our death must ask the carrier."""

@@ -37,6 +37,7 @@ log = get_logger(__name__)
 POLL_SECONDS = 0.25
 LOOK_AT_ONCE = 20
 LONGEST_BACK_OFF_SECONDS = 1.0
+LONGEST_SLOWNESS_SECONDS = 2.0
 FAREWELL_SECONDS = 4.0
 """How long a dialer that was told to stop lets its requests finish; what is cut off is reconciled."""
 
@@ -85,7 +86,9 @@ async def dial(dialer: Dialer) -> None:
     try:
         while not dialer.stopping.is_set():
             try:
+                began = asyncio.get_running_loop().time()
                 await tick(dialer)
+                dialer.slowness = min(asyncio.get_running_loop().time() - began, LONGEST_SLOWNESS_SECONDS)
                 failures = 0
             except Exception:
                 failures += 1

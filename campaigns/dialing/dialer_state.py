@@ -24,8 +24,8 @@ class Dialer:
     give back. `in_hand`: the attempts that some task here works on; what the rows call ours beside them is nobody's.
     `missed`: dials that passed their slots unsent.
     `lead`: seconds between taking a slot and the slot, longer while the machine or the database is slow; so is
-    `patience`, the seconds that a dial may be behind its slot. `vetoes`: asks
-    whoever a campaign wants asked before each dial; without it such a campaign dials nobody."""
+    `patience`, the seconds that a dial may be behind its slot. `slowness`: seconds that the last round took.
+    `vetoes`: asks whoever a campaign wants asked before each dial; without it such a campaign dials nobody."""
 
     name: str
     lines: Lines
@@ -38,6 +38,7 @@ class Dialer:
     missed: list[Departure] = field(default_factory=list[Departure])
     lead: float = SHORTEST_LEAD_SECONDS
     patience: float = LATE_SECONDS
+    slowness: float = 0.0
     vetoes: SuppressionClient | None = None
     recorder: Recorder = field(init=False)
 

@@ -107,10 +107,11 @@ def slot_spacing_seconds(calls_per_second: float) -> float:
 
 
 def count_slots_soon(calls_per_second: float | None, *, next_slot_in_seconds: float, waiting_for_slot: int) -> int:
-    """Dial slots of the near future that nobody waits for yet."""
+    """Dial slots of the near future that nobody waits for yet. Below zero, `next_slot_in_seconds` makes it longer: for
+    who comes back so much later, or takes slots so much earlier."""
     if calls_per_second is None:
         return _NO_LIMIT
-    ahead = HORIZON_SECONDS - max(next_slot_in_seconds, 0.0)
+    ahead = HORIZON_SECONDS - next_slot_in_seconds
     if ahead < 0:
         return 0
     return max(0, 1 + math.floor(ahead / slot_spacing_seconds(calls_per_second)) - waiting_for_slot)

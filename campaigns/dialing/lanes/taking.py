@@ -10,6 +10,8 @@ from campaigns.dialing.lanes.slots import Track, lay_slots
 
 LATEST_SECONDS = 2.0
 """A slot later than this is not taken yet: who waits so long may be dead by then, or its campaign paused."""
+MOST_OF_A_BATCH = 0.25
+"""Room that is kept free behind a batch, as a part of its length: what a slow machine costs its lanes at the most."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ async def take_slots(
     rates[""] = min(rates[""], terms.calls_per_second)
     tracks = [Track.of_rate(row["key"], row["next_in_seconds"], rates[row["key"]]) for row in rows]
     layout = lay_slots(tracks, count, earliest=lead_seconds, latest=max(LATEST_SECONDS, 2 * lead_seconds))
+    if layout.slots:
+        patience = max(LATE_SECONDS, min(patience, MOST_OF_A_BATCH * (layout.slots[-1] - layout.slots[0])))
     behind = patience if patience > LATE_SECONDS else 0.0
     following = {key: now + timedelta(seconds=seconds + behind) for key, seconds in layout.next_in_seconds.items()}
     if layout.slots:

@@ -1,0 +1,24 @@
+"""The proofs of kills, freezes and outages (`make prove`), small."""
+
+import pytest
+
+from tests.prove.kills import Freezes, Kills
+from tests.prove.outages import Outages
+from tests.prove.proof import Proof, Sizes
+
+SMALL = Sizes(
+    {
+        "PROVE_KILLS": "9",
+        "PROVE_FREEZES": "4",
+        "PROVE_FREEZE_CONTACTS": "60",
+        "PROVE_RESTARTS": "1",
+        "PROVE_CUTS": "4",
+        "PROVE_OUTAGE_PACE": "30",
+    }
+)
+
+
+@pytest.mark.parametrize("proof", [Kills(), Freezes(), Outages()], ids=lambda proof: proof.name)
+async def test_nobody_is_dialed_twice_or_lost_whatever_dies_freezes_or_goes_away(proof: Proof) -> None:
+    figures = await proof.run(SMALL)
+    assert figures.held, dict(figures.rows)
