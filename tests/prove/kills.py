@@ -245,7 +245,7 @@ class Freezes:
             seed=size.get("SEED", 4),
         )
         return Figures(
-            (toll.repeats, toll.lost, toll.stale) == (0, 0, 0) and toll.ends >= 0.9 * freezes,
+            (toll.repeats, toll.lost, toll.stale) == (0, 0, 0) and toll.ends >= 0.8 * freezes,
             {
                 "dialers frozen and woken": f"{toll.ends} at {len(POINTS)} points",
                 "contacts": str(toll.contacts),
