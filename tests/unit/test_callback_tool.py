@@ -12,8 +12,10 @@ NOON = datetime(2026, 11, 20, 17, tzinfo=UTC)  # in New York
 TEAM = parse_team(
     "name: One\nslug: one\nentry: solo\nagents:\n  - name: solo\n    instructions: Help.\n    greeting: Hello.\n"
     "    tools: [schedule_callback]\n    rules:\n"
-    "      - hear: [later]\n        say: Fine.\n        tool: schedule_callback\n        arguments: {when: tomorrow at three}\n"
-    "      - hear: [soon]\n        say: Fine.\n        tool: schedule_callback\n        arguments: {when: in two hours}\n"
+    "      - hear: [later]\n        say: Fine.\n        tool: schedule_callback\n        "
+    "arguments: {when: tomorrow at three}\n"
+    "      - hear: [soon]\n        say: Fine.\n        tool: schedule_callback\n        "
+    "arguments: {when: in two hours}\n"
     "      - hear: [maybe]\n        say: Fine.\n        tool: schedule_callback\n        arguments: {when: whenever}\n"
 )
 
