@@ -93,6 +93,47 @@ async def test_an_uncertain_dial_stays_so_while_the_carriers_list_cannot_be_read
     assert numbers(carrier) == Counter({"+12025550110": 1})
 
 
+async def test_of_two_lost_dials_to_one_number_neither_takes_the_others_call_and_none_is_repeated(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    """The same number in two campaigns: the carrier has the first dial and never had the second."""
+
+    def lose_the_answer() -> None:
+        raise DialUncertain("The answer was lost.")
+
+    carrier.after_dial = lose_the_answer
+    first = await running_campaign(db, org, 1)
+    async with dialing(db, carrier):
+        await attempt_is(db, first, "uncertain")
+        carrier.before_dial = lose_the_answer
+        second = await running_campaign(db, org, 1)
+        for campaign in (second, first):
+            await attempt_is(db, campaign, "settled")
+    assert numbers(carrier) == Counter({"+12025550110": 1})
+    assert {(await contact(db, campaign))["disposition"] for campaign in (first, second)} == {"unknown"}
+
+
+async def test_a_lost_dial_is_found_once_its_twin_has_its_own_call(
+    db: Database, org: OrgId, carrier: LedgerCarrier
+) -> None:
+    """As above, but a webhook tells of the first: then the list speaks of the second, which is due again."""
+
+    def lose_the_answer() -> None:
+        raise DialUncertain("The answer was lost.")
+
+    carrier.after_dial = lose_the_answer
+    first = await running_campaign(db, org, 1)
+    async with dialing(db, carrier):
+        await attempt_is(db, first, "uncertain")
+        carrier.before_dial = lose_the_answer
+        second = await running_campaign(db, org, 1)
+        await attempt_is(db, second, "uncertain")
+        await Webhooks(db, carrier).deliver()
+        await attempt_is(db, second, "released")
+    assert numbers(carrier) == Counter({"+12025550110": 1})
+    assert await column(db, "select carrier_call_id is null from calls order by created_at limit 2") == [False, True]
+
+
 async def test_the_call_of_one_attempt_is_never_adopted_by_another(
     db: Database, org: OrgId, carrier: LedgerCarrier
 ) -> None:

@@ -8,6 +8,7 @@ room proves nothing, and the attempt ends as indeterminate, which is not tried a
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 from app.clock import utc_now
@@ -24,6 +25,15 @@ from telephony.watch.carrier_events import CarrierNews, ForeignCarrierCall, take
 CLOCK_SKEW = timedelta(seconds=30)
 """How far the carrier's clock may be behind ours. A call it lists too much belongs to another attempt, and is not
 adopted twice."""
+
+
+class Known(StrEnum):
+    """Whether the carrier has a call. MAYBE: another call of ours between the same numbers has no carrier's id yet, so
+    the list cannot tell which of the two it shows; adopting the wrong one would let the other be dialed again."""
+
+    YES = "yes"
+    NO = "no"
+    MAYBE = "maybe"
 
 
 class _Lost(Exception):
@@ -57,12 +67,13 @@ async def reconcile(lines: Lines, unclear: Row, times: Times) -> None:
     if utc_now() - call.created_at > timedelta(seconds=times.longest_call):
         await hang_up(lines, call, End(EndResult.INDETERMINATE, EndReason.MAX_DURATION, AtFault.US))
         return
-    if await is_known(lines, call):
+    known = await is_known(lines, call)
+    if known is Known.YES or (known is Known.MAYBE and unclear["status"] == "placed"):
         await _look_again(lines, unclear, times)
     elif unclear["status"] == "uncertain" and (rest := seconds_to_believe(call, times, now=utc_now())) > 0:
         async with lines.db.system() as connection:
             await store.set_next_look(connection, unclear["id"], unclear["fence"], seconds=min(rest, first_look(times)))
-    elif unclear["status"] == "uncertain" and call.carrier in lines.carriers:
+    elif unclear["status"] == "uncertain" and known is Known.NO and call.carrier in lines.carriers:
         detail = "the carrier's list shows no such call"
         await close_undialed(lines.db, unclear, detail=detail, even_if_sent=True)
     else:
@@ -75,19 +86,25 @@ def seconds_to_believe(call: Call, times: Times, *, now: datetime) -> float:
     return times.request + times.grace - (now - sent_at).total_seconds()
 
 
-async def is_known(lines: Lines, call: Call) -> bool:
+async def is_known(lines: Lines, call: Call) -> Known:
     """Whether the carrier has, or had, this call. What it says of the call is applied on the way."""
     carrier = lines.carriers.get(call.carrier) if call.carrier else None
     if carrier is None:
-        return bool(await lines.switchboard.list_legs(call.room_name))
-    for listed in reversed(await _list_candidates(carrier, call)):
-        news = CarrierNews(carrier.name, listed.carrier_call_id, listed.status)
+        return Known.YES if await lines.switchboard.list_legs(call.room_name) else Known.NO
+    listed = await _list_candidates(carrier, call)
+    if call.carrier_call_id is None:
+        # Asked after the list was read: every call in it is marked as sent by now.
+        async with lines.db.system() as connection:
+            if await store.has_unnamed_twin(connection, call.id, skew=2 * CLOCK_SKEW):
+                return Known.MAYBE
+    for one in reversed(listed):
+        news = CarrierNews(carrier.name, one.carrier_call_id, one.status)
         try:
             await take_news(lines.db, call.id, news)
         except ForeignCarrierCall:
             continue
-        return True
-    return False
+        return Known.YES
+    return Known.NO
 
 
 async def _list_candidates(carrier: Carrier, call: Call) -> list[CarrierCall]:

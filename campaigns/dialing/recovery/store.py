@@ -1,7 +1,7 @@
 """The SQL of what dead, frozen or badly informed dialers leave behind. Taking an attempt over gives it a new fence."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.db import Connection, Row
@@ -141,4 +141,22 @@ async def lock_call(connection: Connection, call_id: UUID) -> Row | None:
         from calls where id = $1 for update
         """,
         call_id,
+    )
+
+
+async def has_unnamed_twin(connection: Connection, call_id: UUID, *, skew: timedelta) -> bool:
+    """Whether another call of ours between the same two numbers, sent about the same time, has no carrier's id either,
+    and was not surely left undialed: what the carrier lists may be either of them."""
+    return await connection.fetchval(
+        """
+        select exists (
+          select from calls k
+          join calls t on t.org_id = k.org_id and t.to_number = k.to_number and t.from_number = k.from_number
+          where k.id = $1 and t.id <> k.id and t.direction = 'outbound' and t.carrier_call_id is null
+            and (t.ended_at is null or t.end_result = 'indeterminate')
+            and t.dialed_at >= coalesce(k.dialed_at, k.created_at) - $2::interval
+        )
+        """,
+        call_id,
+        skew,
     )
