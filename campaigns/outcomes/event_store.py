@@ -1,20 +1,19 @@
 """The SQL of campaign events. Every function takes the caller's transaction."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from app.db import Connection, Row
 
-if TYPE_CHECKING:
-    from campaigns.outcomes.events import AttemptEvent
+NewEvent = tuple[UUID, UUID, UUID | None, UUID | None, str, Mapping[str, Any]]
+"""org_id, campaign_id, attempt_id, contact_id, kind, data."""
 
 
-async def insert_events(connection: Connection, rows: Sequence[AttemptEvent]) -> None:
+async def insert_events(connection: Connection, rows: Sequence[NewEvent]) -> None:
     """In the order given. Only for our own processes: no member of an organization may write one."""
+    org_ids, campaign_ids, attempt_ids, contact_ids, kinds, data = map(list, zip(*rows, strict=True))
     await connection.execute(
         """
         insert into campaign_events (org_id, campaign_id, attempt_id, contact_id, kind, data)
@@ -22,12 +21,12 @@ async def insert_events(connection: Connection, rows: Sequence[AttemptEvent]) ->
         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
           with ordinality as told (org_id, campaign_id, attempt_id, contact_id, kind, data, n) order by n
         """,
-        [row.org_id for row in rows],
-        [row.campaign_id for row in rows],
-        [row.attempt_id for row in rows],
-        [row.contact_id for row in rows],
-        [row.kind.value for row in rows],
-        [json.dumps(dict(row.data)) for row in rows],
+        org_ids,
+        campaign_ids,
+        attempt_ids,
+        contact_ids,
+        kinds,
+        [json.dumps(dict(one)) for one in data],
     )
 
 

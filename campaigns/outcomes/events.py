@@ -52,7 +52,10 @@ class AttemptEvent:
 async def record_attempt_events(connection: Connection, rows: Sequence[AttemptEvent]) -> None:
     """One statement however many they are; none for none. Inside the transaction of what they tell."""
     if rows:
-        await event_store.insert_events(connection, rows)
+        await event_store.insert_events(
+            connection,
+            [(r.org_id, r.campaign_id, r.attempt_id, r.contact_id, r.kind.value, r.data) for r in rows],
+        )
 
 
 async def record_campaign_event(
