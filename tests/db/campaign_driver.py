@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import campaigns.dialing.dialer as dialer_module
-from app.db import Connection, Database
+from app.db import Connection, Database, DatabaseUnavailable
 from app.logs import configure_logs
-from campaigns.dialing import attempt_store
-from campaigns.dialing.attempts import Point
+from campaigns.dialing import attempt_store, recording
+from campaigns.dialing.attempts import Point, Times
 from campaigns.dialing.dialer import Dialer, dial
+from campaigns.dialing.recording import NotSent, Outcome
 from campaigns.dialing.recovery import reconcile
 from tests.db.campaign_carrier import LedgerCarrier, lines_over
 from tests.db.campaign_world import QUICK
@@ -50,8 +50,8 @@ def fuse(signal_number: int, wanted: str, nth: int) -> Callable[[str], None]:
 def forget() -> None:
     """Fault: what is uncertain is dialed again without a look at the carrier's list."""
 
-    async def unknown(*_arguments: Any) -> bool:
-        return False
+    async def unknown(*_arguments: Any) -> reconcile.Known:
+        return reconcile.Known.NO
 
     reconcile.is_known = unknown
     reconcile.seconds_to_believe = lambda *_arguments, **_named: -1.0
@@ -67,13 +67,22 @@ def ignore_fences() -> None:
     attempt_store.set_placed = set_placed
 
 
-def be_sluggish() -> None:
-    """Fault: whoever lost the database waits long before looking again."""
-    dialer_module.POLL_SECONDS = 4.0
-    dialer_module.LONGEST_BACK_OFF_SECONDS = 60.0
+def be_hasty() -> None:
+    """Fault: what could not be written down at once is taken for not sent."""
+    write, lost = recording.record_outcomes, set[UUID]()
+
+    async def record(db: Database, outcomes: Sequence[Outcome], times: Times) -> None:
+        read = [replace(one, answer=NotSent("?")) if one.claim.attempt_id in lost else one for one in outcomes]
+        try:
+            await write(db, read, times)
+        except DatabaseUnavailable:
+            lost.update(one.claim.attempt_id for one in outcomes)
+            raise
+
+    recording.record_outcomes = record
 
 
-FAULTS = {"forgetful": forget, "fenceless": ignore_fences, "sluggish": be_sluggish}
+FAULTS = {"forgetful": forget, "fenceless": ignore_fences, "hasty": be_hasty}
 
 
 async def main(url: str, ledger: str, action: str, point: str, nth: int, options: dict[str, Any]) -> None:

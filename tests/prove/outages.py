@@ -151,9 +151,9 @@ class Outages:
         return await self._measure(size, size.get("RESTARTS", 20), size.get("CUTS", 200), "")
 
     async def control(self, size: Sizes) -> Figures:
-        """A fault: who lost the database waits long before looking again."""
+        """A fault: what could not be written down because the database was away is taken for not dialed."""
         restarts = min(size.get("RESTARTS", 20), 3)
-        return await self._measure(size, restarts, min(size.get("CUTS", 200), 5), "sluggish")
+        return await self._measure(size, restarts, min(size.get("CUTS", 200), 30), "hasty")
 
     async def _measure(self, size: Sizes, restarts: int, cuts: int, fault: str) -> Figures:
         pace = size.get("OUTAGE_PACE", 200)
