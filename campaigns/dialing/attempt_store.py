@@ -94,6 +94,18 @@ async def mark_sent(
     return {row["id"] for row in rows}
 
 
+async def select_listed(connection: Connection, attempt_ids: Sequence[UUID]) -> set[UUID]:
+    """The attempts whose number is on a do-not-call list that holds for them."""
+    rows = await connection.fetch(
+        """
+        select a.id from attempts a join do_not_call d on d.org_id = a.org_id and d.phone = a.phone
+        where a.id = any($1::uuid[]) and (d.campaign_id is null or d.campaign_id = a.campaign_id)
+        """,
+        list(attempt_ids),
+    )
+    return {row["id"] for row in rows}
+
+
 async def set_placed(
     connection: Connection, *, ids: Sequence[UUID], fences: Sequence[int], look_again_seconds: Sequence[float]
 ) -> set[UUID]:

@@ -27,6 +27,11 @@ GATHER_SECONDS = 0.2
 GROUP_SECONDS = 0.1
 MARK_AHEAD_SECONDS = 0.1
 """Dials are marked as sent shortly before they are: who finds the mark after our death must ask the carrier."""
+FRESH_SECONDS = 0.3
+"""The do-not-call lists are read with the mark, and again before the request where the mark is older than this."""
+
+Marked = tuple[list[Departure], float]
+"""Departures of about one slot, and when they were marked, on the event loop's clock."""
 
 
 async def take_out(dialer: Dialer, claims: list[Claim]) -> None:
@@ -61,7 +66,7 @@ async def depart(dialer: Dialer, departures: Sequence[Departure]) -> None:
     """Mark committed intents shortly before their slots, a group at a time, and send them off."""
     for _ in departures:
         dialer.failpoint(Point.INTENT_COMMITTED)
-    ready: asyncio.Queue[list[Departure]] = asyncio.Queue()
+    ready: asyncio.Queue[Marked | None] = asyncio.Queue()
     dialer.tasks.keep(send_off(dialer, ready), name="send off")
     for group in group_by_slot(departures):
         # Half of the lead is for the way to the intent, the other for the way to the mark.
@@ -78,8 +83,8 @@ async def depart(dialer: Dialer, departures: Sequence[Departure]) -> None:
         for _ in going:
             dialer.failpoint(Point.MARKED)
         if going:
-            ready.put_nowait(going)
-    ready.put_nowait([])
+            ready.put_nowait((going, asyncio.get_running_loop().time()))
+    ready.put_nowait(None)
 
 
 def group_by_slot(departures: Sequence[Departure]) -> Iterator[list[Departure]]:
@@ -103,20 +108,35 @@ async def mark(db: Database, departures: Sequence[Departure]) -> set[object]:
     return set(marked)
 
 
-async def send_off(dialer: Dialer, ready: "asyncio.Queue[list[Departure]]") -> None:
+async def send_off(dialer: Dialer, ready: "asyncio.Queue[Marked | None]") -> None:
     """Each request starts at its slot, and never nearer to the one before it than their slots are; they run side by
-    side. An empty group is the last."""
+    side. None is the last."""
     loop = asyncio.get_running_loop()
     before: Departure | None = None
     sent_at = 0.0
-    while group := await ready.get():
-        for one in group:
+    while marked := await ready.get():
+        for one in await drop_listed(dialer, *marked):
             at = dialer.clock.local(one.slot)
             if before is not None:
                 at = max(at, sent_at + (one.slot - before.slot).total_seconds())
             await asyncio.sleep(max(0.0, at - loop.time()))
             before, sent_at = one, loop.time()
             dialer.tasks.keep(place(dialer, one), name=f"place {one.claim.attempt_id}")
+
+
+async def drop_listed(dialer: Dialer, group: list[Departure], marked_at: float) -> list[Departure]:
+    """Those whose numbers are on no list still, shortly before their slot."""
+    await dialer.clock.sleep_until(group[0].slot, ahead_seconds=MARK_AHEAD_SECONDS)
+    if asyncio.get_running_loop().time() - marked_at < FRESH_SECONDS:
+        return group
+    try:
+        async with dialer.db.system() as connection:
+            listed = await attempt_store.select_listed(connection, [one.claim.attempt_id for one in group])
+    except DatabaseUnavailable as error:
+        give_up(dialer, group, why=error.detail)
+        return []
+    give_up(dialer, [one for one in group if one.claim.attempt_id in listed], why="its number came onto a list")
+    return [one for one in group if one.claim.attempt_id not in listed]
 
 
 def is_late(dialer: Dialer, departure: Departure) -> bool:
@@ -155,9 +175,10 @@ async def take_again(dialer: Dialer, missed: Sequence[Departure]) -> None:
             give_up(dialer, waiting, why=error.detail)
             return
         if moved:
-            ready: asyncio.Queue[list[Departure]] = asyncio.Queue()
-            ready.put_nowait(moved)
-            ready.put_nowait([])
+            ready: asyncio.Queue[Marked | None] = asyncio.Queue()
+            for group in group_by_slot(moved):
+                ready.put_nowait((group, asyncio.get_running_loop().time()))
+            ready.put_nowait(None)
             dialer.tasks.keep(send_off(dialer, ready), name="send off again")
         if waiting:
             await dialer.pause(wait_seconds)

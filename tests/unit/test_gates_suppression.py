@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
+from app.clock import Clock, utc_now
 from app.ids import E164, CampaignId, ContactId, OrgId, new_id
 from app.outward import Outward
 from campaigns.gates.gates import Candidate, Gate, Verdict
@@ -66,10 +67,12 @@ def candidates(count: int) -> list[Candidate]:
     return [Candidate(ContactId(new_id()), ORG, CAMPAIGN, E164(f"+1202555{n:04d}")) for n in range(count)]
 
 
-async def ask(rules: Policy, asked: list[Candidate], key: SecretStr = KEY) -> dict[ContactId, Verdict]:
+async def ask(
+    rules: Policy, asked: list[Candidate], key: SecretStr = KEY, *, clock: Clock = lambda: NOW
+) -> dict[ContactId, Verdict]:
     outward = Outward(allow_loopback=True)
     try:
-        return await SuppressionClient(outward, key, clock=lambda: NOW).ask(rules, asked)
+        return await SuppressionClient(outward, key, clock=clock).ask(rules, asked)
     finally:
         await outward.close()
 
@@ -110,7 +113,7 @@ async def test_what_is_asked_is_signed_and_names_the_contacts_a_hundred_at_a_tim
         return 200, b'{"vetoes": []}'
 
     async with far_end(answer) as url:
-        said = await ask(policy(url), asked)
+        said = await ask(policy(url), asked, clock=utc_now)
     assert sorted(seen) == sorted(one.phone for one in asked)
     assert all(said[one.contact_id].passed for one in asked)
 
