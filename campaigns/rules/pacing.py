@@ -187,18 +187,3 @@ def count_free_lines(organization: OrgLimits) -> int:
     kept = math.ceil(organization.max_concurrent * organization.inbound_share)
     taken = organization.open_outbound + max(organization.open_inbound, kept)
     return max(0, organization.max_concurrent - taken)
-
-
-def count_to_claim(
-    *,
-    max_concurrent: int,
-    calls_per_second: float,
-    open_attempts: int,
-    waiting_for_slot: int,
-    next_slot_in_seconds: float,
-) -> int:
-    """As `count_wanted`, for a campaign of AI agents that is alone."""
-    slots = count_slots_soon(
-        calls_per_second, next_slot_in_seconds=next_slot_in_seconds, waiting_for_slot=waiting_for_slot
-    )
-    return max(0, min(max_concurrent - open_attempts, slots))

@@ -150,12 +150,6 @@ def _is_spread(again: OutcomeRetry, disposition: str) -> bool:
     return disposition not in LINE_TROUBLE if again.spread is None else again.spread
 
 
-def next_try(rule: RetryRule, disposition: str, *, attempts_made: int, now: datetime) -> datetime | None:
-    """When a contact with one number is due again after `attempts_made` dials, or None: it is finished."""
-    planned = plan_next(rule, Facts(disposition, attempts_made, 0, (), now))
-    return planned.due_at if planned else None
-
-
 def due_after_no_dial(*, earlier: int, now: datetime) -> datetime:
     """When to try again after a try that reached no carrier: 5 s, doubling with each of the `earlier` ones to 5
     minutes. There is no last time: nobody's phone rang, and a carrier that is down must not cost us the contact."""

@@ -1,14 +1,17 @@
 """The decisions of a campaign: pure, so tested without anything running."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
+from app.ids import CampaignId
 from campaigns.outcomes.report import neutralize_formula
 from campaigns.rules.dispositions import Disposition, decide_disposition
-from campaigns.rules.pacing import count_to_claim, slot_spacing_seconds
-from campaigns.rules.retries import RetryRule, due_after_no_dial, next_try
+from campaigns.rules.pacing import Room, count_wanted, slot_spacing_seconds
+from campaigns.rules.retries import Facts, RetryRule, due_after_no_dial, plan_next
 from telephony.calls import AtFault, End, EndReason, EndResult
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -54,19 +57,25 @@ def test_a_hint_without_a_word_changes_nothing(hint: dict[str, object]) -> None:
     assert decide_disposition(HUNG_UP, hint, answered=True) == Disposition.REACHED
 
 
+def next_try(rule: RetryRule, disposition: str, *, attempts_made: int) -> datetime | None:
+    """When a contact with one number is due again."""
+    planned = plan_next(rule, Facts(disposition, attempts_made, 0, (), NOON))
+    return planned.due_at if planned else None
+
+
 def test_a_busy_contact_is_due_again_after_the_delay_of_its_outcome() -> None:
     rule = RetryRule(max_attempts=2, delay_seconds={"busy": 90})
-    assert next_try(rule, "busy", attempts_made=1, now=NOON) == NOON + timedelta(seconds=90)
+    assert next_try(rule, "busy", attempts_made=1) == NOON + timedelta(seconds=90)
 
 
 def test_after_the_last_attempt_a_contact_is_finished() -> None:
     rule = RetryRule(max_attempts=2, delay_seconds={"busy": 90})
-    assert next_try(rule, "busy", attempts_made=2, now=NOON) is None
+    assert next_try(rule, "busy", attempts_made=2) is None
 
 
 @pytest.mark.parametrize("final", ["reached", "refused", "wrong-number", "unknown", "voicemail", "a word of their own"])
 def test_an_outcome_without_a_delay_is_final(final: str) -> None:
-    assert next_try(RetryRule(), final, attempts_made=1, now=NOON) is None
+    assert next_try(RetryRule(), final, attempts_made=1) is None
 
 
 def test_a_retry_rule_survives_storage() -> None:
@@ -88,14 +97,8 @@ def test_slots_never_put_more_dials_into_a_window_than_the_rate_allows(rate: flo
 
 
 def claims(**changed: float) -> int:
-    usual = {
-        "max_concurrent": 10,
-        "calls_per_second": 1.0,
-        "open_attempts": 0,
-        "waiting_for_slot": 0,
-        "next_slot_in_seconds": 0.0,
-    }
-    return count_to_claim(**(usual | changed))  # type: ignore[arg-type]
+    usual = Room(CampaignId(uuid4()), max_concurrent=10, calls_per_second=1.0)
+    return count_wanted(replace(usual, **changed), now=NOON)  # type: ignore[arg-type]
 
 
 def test_only_contacts_with_a_dial_slot_soon_are_claimed() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 from sse_starlette import JSONServerSentEvent, ServerSentEvent
 
-from app.api.wire.event_stream import FeedCursor, Requests, unbroken
+from app.api.wire.event_stream import FeedCursor, Requests, find_start, unbroken
 from app.auth.principal import Principal
 from app.clock import Clock, utc_now
 from app.db import Row
@@ -55,7 +55,7 @@ class CampaignFeed:
         """`stream.ready` with where we start, then every event, and `progress` when its counts changed; ends when the
         process closes, the database is gone, or the credential is no longer good (`stream.ended`)."""
         try:
-            cursor, reset = await unbroken(self._start(last_event_id))
+            cursor, reset = await unbroken(find_start(self._db, self._principal, last_event_id))
             kind = "stream.reset" if reset else "stream.ready"
             yield JSONServerSentEvent({"kind": kind}, event=kind, id=str(cursor), retry=2000)
             while not reader.closed:
@@ -85,15 +85,6 @@ class CampaignFeed:
             return None
         self._told, self._told_at = counts, now
         return said
-
-    async def _start(self, last_event_id: FeedCursor | None) -> tuple[FeedCursor, bool]:
-        async with self._db.request(self._principal.claims()) as connection:
-            edge = await reading_store.select_feed_edge(connection, self._principal.org_id)
-        if last_event_id is None:
-            return FeedCursor.before(edge.horizon), False
-        if last_event_id.transaction >= edge.next_transaction:
-            return FeedCursor.before(edge.horizon), True
-        return last_event_id, False
 
     async def _look(self, cursor: FeedCursor) -> _Look:
         org_id = self._principal.org_id

@@ -88,7 +88,7 @@ class EventFeed:
         """`stream.ready` with where we start, then every event; ends when the process closes, the database is gone
         (the client comes back with its cursor), or the credential is no longer good (`stream.ended`)."""
         try:
-            cursor, reset = await unbroken(self._start(last_event_id))
+            cursor, reset = await unbroken(find_start(self._db, self._principal, last_event_id))
             kind = "stream.reset" if reset else "stream.ready"
             yield JSONServerSentEvent({"kind": kind}, event=kind, id=str(cursor), retry=2000)
             held_back_seconds = _FIRST_HELD_BACK_SECONDS
@@ -109,17 +109,6 @@ class EventFeed:
                 await reader.wait(self._patience(held_back_seconds if page.held_back else POLL_SECONDS))
         except (Unavailable, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
             return
-
-    async def _start(self, last_event_id: FeedCursor | None) -> tuple[FeedCursor, bool]:
-        """Where to begin, and whether the client's cursor comes from a time that this database does not know (it was
-        restored from a backup): then it starts anew and is told so."""
-        async with self._db.request(self._principal.claims()) as connection:
-            edge = await reading_store.select_feed_edge(connection, self._principal.org_id)
-        if last_event_id is None:
-            return FeedCursor.before(edge.horizon), False
-        if last_event_id.transaction >= edge.next_transaction:
-            return FeedCursor.before(edge.horizon), True
-        return last_event_id, False
 
     async def _read(self, cursor: FeedCursor) -> _Page:
         org_id = self._principal.org_id
@@ -145,6 +134,18 @@ class EventFeed:
             return seconds
         left = (self._principal.expires_at - self._clock()).total_seconds()
         return max(0.01, min(seconds, left))
+
+
+async def find_start(db: Requests, principal: Principal, last_event_id: FeedCursor | None) -> tuple[FeedCursor, bool]:
+    """Where to begin, and whether the client's cursor comes from a time that this database does not know (it was
+    restored from a backup): then it starts anew and is told so."""
+    async with db.request(principal.claims()) as connection:
+        edge = await reading_store.select_feed_edge(connection, principal.org_id)
+    if last_event_id is None:
+        return FeedCursor.before(edge.horizon), False
+    if last_event_id.transaction >= edge.next_transaction:
+        return FeedCursor.before(edge.horizon), True
+    return last_event_id, False
 
 
 def render_event(row: Row) -> ServerSentEvent:
