@@ -28,7 +28,7 @@ from campaigns.dialing.departures import mark
 from campaigns.dialing.intents import commit_intents
 from campaigns.dialing.recording import Outcome, Placed, Recorder
 from campaigns.dialing.settling import settle_ended
-from tests.prove.allow_list import US_AREAS
+from tests.prove.destinations.allow_list import US_AREAS
 from tests.prove.world import Ground, proving_ground
 
 TARGETS = {"procrastinate": 3.0, "pgqueuer": 1.5}

@@ -32,7 +32,7 @@ from campaigns.creating import create_campaign
 from campaigns.imports.importing import import_contacts
 from telephony.lines.numbers import InvalidNumber, parse_number
 from telephony.toll_gate.destinations import DialingRules
-from tests.prove.import_files import known_rows
+from tests.prove.imports.files import known_rows
 from tests.prove.world import Ground, proving_ground
 
 TARGET_PER_SECOND = 60_000

@@ -12,7 +12,7 @@ from campaigns.imports import importing
 from campaigns.imports.files import csv_rows
 from campaigns.imports.importing import import_contacts
 from tests.db.campaign_world import add_team, running_campaign
-from tests.prove.import_beside import dial_beside
+from tests.prove.imports.beside import dial_beside
 
 
 @pytest.fixture

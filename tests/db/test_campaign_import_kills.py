@@ -15,7 +15,7 @@ from campaigns.imports.opening import load_needs, open_import
 from campaigns.imports.reading import load_import
 from campaigns.imports.resuming import MOST_TRIES, resume_import, run_kept
 from tests.db.campaign_world import add_team, column
-from tests.prove.imports import import_killed
+from tests.prove.imports.imports import import_killed
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.prove.gates import GateProof
+from tests.prove.callees.gates import GateProof
 from tests.prove.proof import Sizes
 
 pytestmark = pytest.mark.db

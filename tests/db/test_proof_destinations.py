@@ -3,8 +3,8 @@
 import pytest
 
 from app.db import Database
-from tests.prove.allow_list import may_reach
-from tests.prove.destinations import measure, planted_fault
+from tests.prove.destinations.allow_list import may_reach
+from tests.prove.destinations.destinations import measure, planted_fault
 from tests.prove.world import seed_organization
 
 pytestmark = pytest.mark.db

@@ -3,7 +3,7 @@
 import json
 
 from tests.prove.proof import Sizes
-from tests.prove.webhooks import Webhooks
+from tests.prove.webhooks.webhooks import Webhooks
 
 
 async def test_every_committed_event_arrives_whichever_sender_dies() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.prove.campaign import CampaignProof, Course, run_course
+from tests.prove.fast.campaign import CampaignProof, Course, run_course
 from tests.prove.proof import Sizes
 
 pytestmark = pytest.mark.live

@@ -85,11 +85,12 @@ class Finding:
 
 
 def find_proofs(folder: Path = FOLDER) -> list[Proof]:
-    """Every proof of the folder, by file name and order in it. Raises ValueError for two of one name."""
+    """Every proof of the folder and its rooms, by file name and order in it. Raises ValueError for two of one name."""
     found: list[Proof] = []
-    for file in sorted(folder.glob("*.py")):
+    for file in sorted(folder.rglob("*.py"), key=lambda file: (file.stem, file)):
         if not file.stem.startswith("_"):
-            found += getattr(importlib.import_module(f"tests.prove.{file.stem}"), "PROOFS", [])
+            module = ".".join(("tests.prove", *file.relative_to(folder).with_suffix("").parts))
+            found += getattr(importlib.import_module(module), "PROOFS", [])
     names = [proof.name for proof in found]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"two proofs are called {', '.join(sorted(twice))}")

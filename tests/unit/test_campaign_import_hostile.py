@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.import_files import Hostile, hostile_files
-from tests.prove.import_reading import read_hostile
-from tests.prove.imports import HostileFilesProof
+from tests.prove.imports.files import Hostile, hostile_files
+from tests.prove.imports.imports import HostileFilesProof
+from tests.prove.imports.reading import read_hostile
 from tests.prove.proof import Sizes
 
 FILES = hostile_files(1 << 28, 100_000)

@@ -1,7 +1,7 @@
 """The proofs of pace, small; `make prove ONLY=slots,predictive` runs them at full size."""
 
-from tests.prove.pace import PredictiveProof, SlotsProof, count_most
-from tests.prove.predictive_world import DAY_SECONDS, Second, find_worst_window
+from tests.prove.pace.pace import PredictiveProof, SlotsProof, count_most
+from tests.prove.pace.predictive_world import DAY_SECONDS, Second, find_worst_window
 from tests.prove.proof import Sizes
 
 SMALL = Sizes({"PROVE_DAYS": "8", "PROVE_DIALS": "20000", "PROVE_PERCENT_OF_ORACLE": "90"})

@@ -134,7 +134,7 @@ class Trial:
 
     async def _start(self) -> asyncio.subprocess.Process:
         sender = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.prove.webhook_sender", self.ground.url, KEY, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", "tests.prove.webhooks.sender", self.ground.url, KEY, stdout=asyncio.subprocess.PIPE
         )
         assert sender.stdout is not None
         await asyncio.wait_for(sender.stdout.readline(), 60)

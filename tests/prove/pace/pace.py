@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from campaigns.dialing.lanes.slots import Track, lay_slots
 from campaigns.rules.pacing import slot_spacing_seconds
-from tests.prove.predictive_pacers import deaf, naive, oracle, ours
-from tests.prove.predictive_world import Pacer, Record, Setting, find_worst_window, run_campaign
+from tests.prove.pace.pacers import deaf, naive, oracle, ours
+from tests.prove.pace.predictive_world import Pacer, Record, Setting, find_worst_window, run_campaign
 from tests.prove.proof import Figures, Proof, Sizes
 
 LIMIT = 0.03

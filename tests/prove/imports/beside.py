@@ -15,7 +15,7 @@ from campaigns.campaigns import Plan
 from campaigns.creating import create_campaign
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import Webhooks, dialing, running_campaign, until
-from tests.prove.import_files import hostile_files, write_known
+from tests.prove.imports.files import hostile_files, write_known
 from tests.prove.proof import Figures, Proof, Sizes
 from tests.prove.world import proving_ground
 
@@ -89,7 +89,7 @@ def _make_files(folder: Path, rows: int) -> None:
 async def _work(url: str, *argv: str) -> None:
     """In a process of its own, as the api is one."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.prove.import_worker", url, *argv, stdout=asyncio.subprocess.DEVNULL
+        sys.executable, "-m", "tests.prove.imports.worker", url, *argv, stdout=asyncio.subprocess.DEVNULL
     )
     if await process.wait():
         raise RuntimeError(f"the importing process ended with {process.returncode}")

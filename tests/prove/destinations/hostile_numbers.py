@@ -4,7 +4,14 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.prove.allow_list import CANADA, ISLANDS, OWN_NUMBER, REFUSED_PREFIX, TERRITORIES, US_AREAS
+from tests.prove.destinations.allow_list import (
+    CANADA,
+    ISLANDS,
+    OWN_NUMBER,
+    REFUSED_PREFIX,
+    TERRITORIES,
+    US_AREAS,
+)
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ from telephony.toll_gate.destinations import DialingRules, TollGateRefused
 from telephony.toll_gate.gate import open_gate
 from telephony.toll_gate.policy import DialingPolicy
 from telephony.toll_gate.settings import set_rules
-from tests.prove.allow_list import OWN_NUMBER, REFUSED_PREFIX, may_reach
-from tests.prove.hostile_numbers import Hostile, destinations
+from tests.prove.destinations.allow_list import OWN_NUMBER, REFUSED_PREFIX, may_reach
+from tests.prove.destinations.hostile_numbers import Hostile, destinations
 from tests.prove.proof import Figures, Proof, Sizes
 from tests.prove.world import CALLER_ID, proving_ground
 

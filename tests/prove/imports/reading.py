@@ -9,7 +9,7 @@ from pathlib import Path
 from app.errors import InvalidInput
 from campaigns.imports.opening import ImportOptions, Needs, open_import
 from telephony.toll_gate.destinations import DialingRules
-from tests.prove.import_files import Hostile
+from tests.prove.imports.files import Hostile
 
 
 @dataclass(frozen=True)

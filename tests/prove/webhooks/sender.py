@@ -1,4 +1,4 @@
-"""A process that sends webhooks, and may be killed: `python -m tests.prove.webhook_sender URL KEY`."""
+"""A process that sends webhooks, and may be killed: `python -m tests.prove.webhooks.sender URL KEY`."""
 
 import argparse
 import asyncio

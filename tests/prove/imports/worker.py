@@ -1,4 +1,4 @@
-"""A process that imports, and may be killed: `python -m tests.prove.import_worker URL start|resume …`. Prints the most
+"""A process that imports, and may be killed: `python -m tests.prove.imports.worker URL start|resume …`. Prints the most
 memory that it ever held, in MB, as its last line."""
 
 import argparse
@@ -15,8 +15,8 @@ from app.logs import configure_logs
 from campaigns.imports import store
 from campaigns.imports.importing import import_contacts
 from campaigns.imports.resuming import resume_import
-from tests.prove.import_files import hostile_files
-from tests.prove.import_reading import read_hostile
+from tests.prove.imports.files import hostile_files
+from tests.prove.imports.reading import read_hostile
 
 
 def plant_early_position(url: str, block: int) -> None:

@@ -20,8 +20,8 @@ from campaigns.campaigns import Plan
 from campaigns.creating import create_campaign
 from campaigns.imports.files.csv_rows import _CountedLines
 from campaigns.imports.reading import list_imports
-from tests.prove.import_files import hostile_files, known_rows, write_known
-from tests.prove.import_reading import Outcome, read_hostile
+from tests.prove.imports.files import hostile_files, known_rows, write_known
+from tests.prove.imports.reading import Outcome, read_hostile
 from tests.prove.proof import Figures, Proof, Sizes
 from tests.prove.world import proving_ground
 
@@ -100,7 +100,7 @@ async def import_killed(
 async def _spawn(url: str, argv: list[str], early: int) -> asyncio.subprocess.Process:
     planted = ["--early", str(early)] if early else []
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.prove.import_worker", url, *argv, *planted, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "tests.prove.imports.worker", url, *argv, *planted, stdout=asyncio.subprocess.PIPE
     )
 
 
