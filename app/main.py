@@ -10,30 +10,20 @@ from importlib.metadata import version
 import uvicorn
 from fastapi import FastAPI
 
-from app.api import (
-    api_keys,
-    dialing_rules,
-    events,
-    health,
-    lanes,
-    media,
-    numbers,
-    teams,
-    trunks,
-    webhook_endpoints,
-    webhooks,
-)
+from app.api import api_keys, health, teams, webhook_endpoints
 from app.api.callees import contacts, do_not_call
-from app.api.calls import records
+from app.api.calls import events, records
 from app.api.calls import routes as calls
 from app.api.campaigns import imports, lifecycle, outcomes, scheduled_calls, schedules
 from app.api.campaigns import routes as campaigns
+from app.api.carriers import media, webhooks
 from app.api.dependencies import State
+from app.api.lines import dialing_rules, lanes, numbers, trunks
 from app.api.wire.metrics import Metrics
 from app.api.wire.problems import document_problems, install_problems
 from app.api.wire.requests import BodyLimit, RequestFrame
 from app.db import Database
-from app.docs_page import serve_docs
+from app.http.docs_page import serve_docs
 from app.live import LiveEvents
 from app.settings import Settings
 from campaigns.imports.resuming import watch_imports

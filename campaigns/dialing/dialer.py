@@ -13,8 +13,8 @@ import socket
 from contextlib import AsyncExitStack
 
 from app.db import Database, DatabaseUnavailable
+from app.http.outward import Outward
 from app.logs import get_logger
-from app.outward import Outward
 from app.settings import Settings
 from campaigns import store
 from campaigns.dialing import claim_store

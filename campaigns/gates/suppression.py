@@ -22,9 +22,9 @@ from standardwebhooks.webhooks import Webhook
 
 from app.clock import Clock, utc_now
 from app.errors import TrunklineError
+from app.http.outward import AddressForbidden, NoAnswer, Outward
 from app.ids import ContactId, OrgId, new_id
 from app.logs import get_logger
-from app.outward import AddressForbidden, NoAnswer, Outward
 from campaigns.gates.gates import Candidate, Gate, Verdict
 from campaigns.gates.policy import OnFailure, Policy
 

@@ -12,8 +12,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.docs_page import serve_docs
 from app.errors import TrunklineError, Unavailable
+from app.http.docs_page import serve_docs
 from app.settings import Settings
 from telephony.simulator import control, orders
 from telephony.simulator.exchange import Exchange, open_exchange

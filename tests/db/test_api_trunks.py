@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.api import numbers, trunks
+from app.api.lines import numbers, trunks
 from app.auth.principal import Role
 from app.vault import unseal
 from tests.db.api_world import Api, assert_problem

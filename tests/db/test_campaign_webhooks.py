@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.db import Database, Row
+from app.http.outward import AddressForbidden, Answer, Outward
 from app.ids import AttemptId, CampaignId, ContactId, OrgId, new_id
-from app.outward import AddressForbidden, Answer, Outward
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
 from campaigns.outcomes.webhooks import store
 from campaigns.outcomes.webhooks.delivering import (

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from twilio.request_validator import RequestValidator
 
-from app.api import webhooks
+from app.api.carriers import webhooks
 from app.api.dependencies import State
 from app.api.wire.problems import install_problems
 from app.clock import utc_now

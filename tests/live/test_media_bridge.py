@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.api import media
+from app.api.carriers import media
 from app.api.dependencies import State
 from app.db import Database
 from app.ids import E164, OrgId, new_id

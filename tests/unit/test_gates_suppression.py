@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
 from app.clock import Clock, utc_now
+from app.http.outward import Outward
 from app.ids import E164, CampaignId, ContactId, OrgId, new_id
-from app.outward import Outward
 from campaigns.gates.gates import Candidate, Gate, Verdict
 from campaigns.gates.policy import Policy, SuppressionRule
 from campaigns.gates.suppression import SuppressionClient, signing_secret

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.outward import AddressForbidden, NoAnswer, Outward, check_url
+from app.http.outward import AddressForbidden, NoAnswer, Outward, check_url
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
+from app.api.calls.events import HEARTBEAT_SECONDS, SLOW_READER_SECONDS
 from app.api.campaigns.event_feed import CampaignFeed
 from app.api.campaigns.outcome_shapes import EVENTS_EXAMPLE, EvidenceOut, ProgressOut
 from app.api.dependencies import Parts, State, require
-from app.api.events import HEARTBEAT_SECONDS, SLOW_READER_SECONDS
 from app.api.wire.event_stream import FeedCursor
 from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Role, Scope

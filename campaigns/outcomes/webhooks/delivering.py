@@ -17,8 +17,8 @@ from standardwebhooks import Webhook
 
 from app.clock import utc_now
 from app.db import Database, DatabaseUnavailable, Row
+from app.http.outward import AddressForbidden, Answer, NoAnswer, Outward
 from app.logs import get_logger
-from app.outward import AddressForbidden, Answer, NoAnswer, Outward
 from app.tasks import Tasks
 from app.vault import SealBroken, unseal
 from campaigns.outcomes.webhooks import store

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from app.db import Connection, Database, Row
 from app.errors import Conflict, InvalidInput, NotFound
+from app.http.outward import check_url
 from app.ids import OrgId, new_id
-from app.outward import check_url
 from app.vault import seal
 from campaigns.outcomes.events import CampaignEventKind
 from campaigns.outcomes.progress_store import select_campaign_state

@@ -7,8 +7,8 @@ import random
 from pydantic import SecretStr
 
 from app.db import Database
+from app.http.outward import Outward
 from app.logs import configure_logs
-from app.outward import Outward
 from campaigns.outcomes.webhooks.delivering import Deliverer, deliver_webhooks
 
 
