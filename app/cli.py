@@ -141,7 +141,7 @@ def organization(context: typer.Context) -> None:
 @app.command(context_settings=FORWARDS, add_help_option=False)
 def campaign(context: typer.Context) -> None:
     """Campaigns: run a file of contacts, pause, resume, fetch the results."""
-    from app.console.campaign import campaign as commands
+    from app.console.campaigns.commands import campaign as commands
 
     commands(context.args or ["--help"], prog_name="trunkline campaign")
 

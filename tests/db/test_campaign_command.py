@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from app.auth.principal import Role
-from app.console import campaign_view
-from app.console.campaign import CampaignRun, NobodyToCall, Order
-from app.console.campaign_results import ResultsUnwritable, copy_results
+from app.console.campaigns import view
+from app.console.campaigns.results import ResultsUnwritable, copy_results
+from app.console.campaigns.running import CampaignRun, NobodyToCall, Order
 from app.console.client import ApiRefused, open_client
 from app.ids import new_id
 from app.settings import Settings
@@ -140,7 +140,7 @@ async def test_a_results_file_that_cannot_be_written_stops_the_command_before_an
 
 
 async def test_without_a_dialer_it_asks_whether_one_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaign_view, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(view, "IDLE_SECONDS", 0.5)
     running = asyncio.create_task(desk.order("phone\n+12025550110\n").run())
 
     async def warned() -> bool:

@@ -14,8 +14,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from app.auth.principal import Role
-from app.console.campaign import campaign as commands
-from app.console.campaign_import import (
+from app.console.campaigns.commands import campaign as commands
+from app.console.campaigns.importing import (
     SUMMARY,
     BadMapping,
     ImportFailed,

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from app.auth.principal import Role
-from app.console.campaign import campaign
 from app.console.campaigns import life, options
+from app.console.campaigns.commands import campaign
 from app.console.campaigns.options import BadOption
 from app.errors import TrunklineError
 from app.ids import CampaignId, OrgId
@@ -139,7 +139,7 @@ def test_a_setting_that_cannot_be_read_says_how_to_write_it() -> None:
     with pytest.raises(BadOption, match="no time"):
         options.read_instant("soon")
     with pytest.raises(BadOption, match="value already"):
-        options.gather(None, ["name.x=1"], name="Recall")
+        options.gather(sets=["name.x=1"], name="Recall")
 
 
 def test_values_are_json_where_they_can_be_and_text_where_not() -> None:

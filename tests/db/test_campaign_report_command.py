@@ -16,8 +16,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from app.auth.principal import Role
-from app.console.campaign_report import follow, save_answer, watch_campaign
-from app.console.campaign_results import ResultsUnwritable
+from app.console.campaigns.report import follow, save_answer, watch_campaign
+from app.console.campaigns.results import ResultsUnwritable
 from app.console.client import ApiRefused, open_client
 from app.console.webhooks import webhooks
 from app.ids import AttemptId, CampaignId, new_id

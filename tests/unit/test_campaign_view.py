@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.console.campaign_view import counts_of, describe_pace, describe_progress, describe_span
+from app.console.campaigns.view import counts_of, describe_pace, describe_progress, describe_span
 
 PROGRESS: dict[str, Any] = {
     "at": "2026-11-20T17:28:00Z",

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from app.console.callees.contacts import contacts
 from app.console.callees.do_not_call import dnc
-from app.console.campaign import campaign
+from app.console.campaigns.commands import campaign
 from app.console.webhooks import webhooks
 from campaigns.lifecycle.settings import MODELS
 from campaigns.outcomes.events import CampaignEventKind

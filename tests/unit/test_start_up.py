@@ -13,7 +13,7 @@ LIVEKIT_AGENTS, PANDAS, FASTAPI, HTTPX = "livekit.agents", "pandas", "fastapi", 
     [
         ("app.cli", [LIVEKIT_AGENTS, PANDAS, FASTAPI, HTTPX]),
         ("app.stack.status, app.stack.down, app.stack.detach", [LIVEKIT_AGENTS, PANDAS, FASTAPI, HTTPX]),
-        ("app.stack.up, app.console.campaign, app.console.teams", [LIVEKIT_AGENTS, PANDAS, FASTAPI]),
+        ("app.stack.up, app.console.campaigns.commands, app.console.teams", [LIVEKIT_AGENTS, PANDAS, FASTAPI]),
         ("campaigns.dialing.dialer", [LIVEKIT_AGENTS, PANDAS, FASTAPI]),
         ("telephony.simulator.main", [LIVEKIT_AGENTS, PANDAS]),
         ("app.main", [LIVEKIT_AGENTS, PANDAS]),

@@ -1,27 +1,13 @@
-"""`trunkline campaign create|list|show|preflight|start|edit|canary|redial|finish`: a campaign's life, through the REST
-API."""
+"""The commands of a campaign's life, `trunkline campaign create` to `finish`, through the REST API."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 import typer
 from rich.console import Console, RenderableType
 
 from app.console.campaigns import tables
-from app.console.campaigns.options import (
-    AsJson,
-    CallsPerSecond,
-    Deadline,
-    FromNumber,
-    MaxConcurrent,
-    Priority,
-    Region,
-    Sets,
-    SettingsFile,
-    StartsAt,
-    gather,
-    line_of,
-)
+from app.console.campaigns.options import AsJson, PlanOptions, gather, line_of, with_plan_options
 from app.console.client import ask, open_client
 from app.errors import TrunklineError
 from app.settings import Settings
@@ -50,68 +36,28 @@ def tell(answer: Any, shown: RenderableType, *, as_json: bool) -> None:
     console.print(line_of(answer) if as_json else shown, markup=False)
 
 
+@with_plan_options
 def create(
     name: Annotated[str, typer.Argument(help="What to call it.")],
     team: Annotated[str, typer.Option("--team", help="The slug of the team that talks.")],
-    from_number: FromNumber = None,
-    max_concurrent: MaxConcurrent = None,
-    calls_per_second: CallsPerSecond = None,
-    priority: Priority = None,
-    starts_at: StartsAt = None,
-    deadline: Deadline = None,
-    region: Region = None,
-    sets: Sets = None,
-    settings: SettingsFile = None,
     as_json: AsJson = False,
+    **given: Unpack[PlanOptions],
 ) -> None:
     """An empty draft. Add contacts: trunkline campaign import FILE --campaign ID."""
-    body = gather(
-        settings,
-        sets,
-        name=name,
-        team=team,
-        from_number=from_number,
-        max_concurrent=max_concurrent,
-        calls_per_second=calls_per_second,
-        priority=priority,
-        starts_at=starts_at,
-        deadline_at=deadline,
-        region=region,
-    )
-    made = request("POST", "/campaigns", json=body)
+    made = request("POST", "/campaigns", json=gather(name=name, team=team, **given))
     tell(made, tables.show_campaign(made), as_json=as_json)
 
 
+@with_plan_options
 def edit(
     campaign: Id,
     name: Annotated[str | None, typer.Option("--name")] = None,
     team: Annotated[str | None, typer.Option("--team", help="The slug of the team that talks.")] = None,
-    from_number: FromNumber = None,
-    max_concurrent: MaxConcurrent = None,
-    calls_per_second: CallsPerSecond = None,
-    priority: Priority = None,
-    starts_at: StartsAt = None,
-    deadline: Deadline = None,
-    region: Region = None,
-    sets: Sets = None,
-    settings: SettingsFile = None,
     as_json: AsJson = False,
+    **given: Unpack[PlanOptions],
 ) -> None:
     """Change a draft, a scheduled or a paused campaign; what is not said stays."""
-    body = gather(
-        settings,
-        sets,
-        name=name,
-        team=team,
-        from_number=from_number,
-        max_concurrent=max_concurrent,
-        calls_per_second=calls_per_second,
-        priority=priority,
-        starts_at=starts_at,
-        deadline_at=deadline,
-        region=region,
-    )
-    changed = request("PATCH", f"/campaigns/{campaign}", json=body)
+    changed = request("PATCH", f"/campaigns/{campaign}", json=gather(name=name, team=team, **given))
     tell(changed, tables.show_campaign(changed), as_json=as_json)
 
 
@@ -148,6 +94,18 @@ def start(
             raise NotReady("\n".join([*errors, "Nothing was started."]))
     started = request("POST", f"/campaigns/{campaign}/start")
     tell(started, f"{campaign} {tables.tell_status(started)}", as_json=as_json)
+
+
+def resume(campaign: Id) -> None:
+    """Start a draft, or go on with a paused campaign."""
+    started = request("POST", f"/campaigns/{campaign}/start")
+    tell(started, f"{campaign} {started['status']}", as_json=False)
+
+
+def pause(campaign: Id) -> None:
+    """Dial nothing more for now; calls under way end by themselves."""
+    paused = request("POST", f"/campaigns/{campaign}/pause")
+    tell(paused, f"{campaign} {paused['status']}", as_json=False)
 
 
 def finish(campaign: Id, as_json: AsJson = False) -> None:

@@ -1,10 +1,12 @@
 """What is said of a campaign on the command line, as the api reads it."""
 
+import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypedDict, TypeVar, cast, get_type_hints
 
 import typer
 import yaml
@@ -27,15 +29,45 @@ SettingsFile = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON on stdout.")]
 
 
+class PlanOptions(TypedDict, total=False):
+    """What `create` and `edit` may be told of a campaign beside its name and team; None where nothing is said."""
+
+    from_number: FromNumber
+    max_concurrent: MaxConcurrent
+    calls_per_second: CallsPerSecond
+    priority: Priority
+    starts_at: StartsAt
+    deadline_at: Deadline
+    region: Region
+    sets: Sets
+    settings: SettingsFile
+
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def with_plan_options(command: Command) -> Command:
+    """A command that ends in `**given: Unpack[PlanOptions]`, as typer can read it: an option for each key."""
+    shown = inspect.signature(command)
+    named = [parameter for parameter in shown.parameters.values() if parameter.kind is not Parameter.VAR_KEYWORD]
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in get_type_hints(PlanOptions, include_extras=True).items()
+    ]
+    # What inspect, and typer with it, takes for the signature.
+    vars(command)["__signature__"] = shown.replace(parameters=[*named, *options])
+    return command
+
+
 class BadOption(InvalidInput):
     """A value on the command line that cannot be read."""
 
     code = "bad_option"
 
 
-def gather(file: Path | None, sets: list[str] | None, **given: Any) -> dict[str, Any]:
+def gather(*, settings: Path | None = None, sets: list[str] | None = None, **given: Any) -> dict[str, Any]:
     """One object: of the file, then the options given, then each `--set`; the later wins. Raises BadOption."""
-    body = read_settings_file(file) if file else {}
+    body = read_settings_file(settings) if settings else {}
     for name in ("starts_at", "deadline_at"):
         given[name] = read_instant(given.get(name))
     body |= {name: value for name, value in given.items() if value is not None}

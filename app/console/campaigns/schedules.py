@@ -87,7 +87,7 @@ def call(
         if "=" not in text:
             raise BadOption(f'"{text}" is not NAME=VALUE, like day=Tuesday.')
         put(known, text)
-    body = gather(None, sets, to=number, team=team, at=read_instant(at), name=name, time_zone=zone)
+    body = gather(sets=sets, to=number, team=team, at=read_instant(at), name=name, time_zone=zone)
     body |= {"variables": known} | ({"from_number": from_number} if from_number else {})
     made = request("POST", "/scheduled-calls", json=body)
     tell(made, tables.show_calls([made]), as_json=as_json)

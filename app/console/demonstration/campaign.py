@@ -8,7 +8,7 @@ import httpx
 from rich.table import Table
 
 from app.console.callees.contacts import ask_why, show_why
-from app.console.campaign_import import ImportOrder, look_at
+from app.console.campaigns.importing import ImportOrder, look_at
 from app.console.demonstration.stage import EXAMPLE, Demo, run_trunkline
 from campaigns.lifecycle.redial import UNREACHED
 from telephony.simulator.people.table import SHIPPED, load_personas

@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from app.console.campaign_results import check_writable, unwritable
-from app.console.campaign_view import Rate, describe_progress, show_progress
+from app.console.campaigns.results import check_writable, unwritable
+from app.console.campaigns.view import Rate, describe_progress, show_progress
 from app.console.client import ApiRefused, ApiUnreachable, ask, describe_problem, open_client
 from app.settings import Settings
 

@@ -1,5 +1,4 @@
-"""`trunkline campaign run FILE --team T`: a contacts file, dialed to the end before one's eyes; `pause`, `resume`,
-`results`.
+"""`trunkline campaign run FILE --team T`: a contacts file, dialed to the end before one's eyes.
 
 Everything goes through the REST API: the campaign runs in the dialer, and goes on when this command ends.
 """
@@ -17,10 +16,9 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from app.console import campaign_report
-from app.console.campaign_import import import_file
-from app.console.campaign_results import check_writable, save_results
-from app.console.campaign_view import (
+from app.console.campaigns.options import CallsPerSecond, FromNumber, MaxConcurrent, Sets, gather
+from app.console.campaigns.results import check_writable, save_results
+from app.console.campaigns.view import (
     Rate,
     counts_of,
     describe_progress,
@@ -29,9 +27,6 @@ from app.console.campaign_view import (
     show_progress,
     waits_for_dialer,
 )
-from app.console.campaigns import life
-from app.console.campaigns.options import Sets, gather
-from app.console.campaigns.schedules import schedule
 from app.console.client import ApiUnreachable, ask, open_client
 from app.errors import TrunklineError
 from app.settings import Settings
@@ -40,26 +35,6 @@ POLL_SECONDS = 0.5
 PLAIN_LINE_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
 """How long the api may be away, restarting say, while a campaign is watched."""
-
-campaign = typer.Typer(no_args_is_help=True, add_completion=False, help="Campaigns: lists of contacts to dial.")
-for name, command in {
-    "create": life.create,
-    "list": life.list_all,
-    "show": life.show,
-    "preflight": life.preflight,
-    "start": life.start,
-    "edit": life.edit,
-    "canary": life.canary,
-    "redial": life.redial,
-    "finish": life.finish,
-    "watch": campaign_report.watch,
-    "results": campaign_report.results,
-    "report": campaign_report.report,
-    "evidence": campaign_report.evidence,
-}.items():
-    campaign.command(name)(command)
-campaign.add_typer(schedule, name="schedule")
-campaign.command("import")(import_file)
 
 
 class NobodyToCall(TrunklineError):
@@ -79,16 +54,15 @@ class Order:
     options: dict[str, Any]
 
 
-@campaign.command("run")
 def run(
     file: Annotated[
         Path, typer.Argument(exists=True, dir_okay=False, help="CSV, XLSX or JSON with a column of numbers.")
     ],
     team: Annotated[str, typer.Option("--team", help="The slug of the team that talks.")],
     name: Annotated[str, typer.Option("--name", help="Default: the file's name.")] = "",
-    from_number: Annotated[str | None, typer.Option("--from", help="One of our numbers.")] = None,
-    max_concurrent: Annotated[int | None, typer.Option("--max-concurrent", help="Calls at once.")] = None,
-    calls_per_second: Annotated[float | None, typer.Option("--calls-per-second")] = None,
+    from_number: FromNumber = None,
+    max_concurrent: MaxConcurrent = None,
+    calls_per_second: CallsPerSecond = None,
     max_attempts: Annotated[int | None, typer.Option("--max-attempts", help="Dials per contact.")] = None,
     retry_delay: Annotated[float | None, typer.Option("--retry-delay", help="Seconds before another try.")] = None,
     ring_timeout: Annotated[int | None, typer.Option("--ring-timeout", help="Seconds, from 15.")] = None,
@@ -97,15 +71,15 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on stdout at the end.")] = False,
 ) -> None:
     """Dial the contacts of a file, show how it goes, and write the results. Ctrl-C leaves it running."""
-    wished = {
-        "from_number": from_number,
-        "max_concurrent": max_concurrent,
-        "calls_per_second": calls_per_second,
-        "max_attempts": max_attempts,
-        "retry_delay_seconds": retry_delay,
-        "ring_timeout_seconds": ring_timeout,
-    }
-    options = gather(None, sets, **wished)
+    options = gather(
+        sets=sets,
+        from_number=from_number,
+        max_concurrent=max_concurrent,
+        calls_per_second=calls_per_second,
+        max_attempts=max_attempts,
+        retry_delay_seconds=retry_delay,
+        ring_timeout_seconds=ring_timeout,
+    )
     order = Order(file, team, name or file.stem, out or Path(f"{file.stem}-results.csv"), options)
     console = Console(stderr=as_json, highlight=False)
     summary = asyncio.run(CampaignRun(Settings.load(), order, console).run())
@@ -114,29 +88,9 @@ def run(
     raise typer.Exit(0 if summary["status"] == "finished" else 1)
 
 
-@campaign.command("pause")
-def pause(campaign_id: str) -> None:
-    """Dial nothing more for now; calls under way end by themselves."""
-    _change(campaign_id, "pause")
-
-
-@campaign.command("resume")
-def resume(campaign_id: str) -> None:
-    """Start a draft, or go on with a paused campaign."""
-    _change(campaign_id, "start")
-
-
 def write_form(options: Mapping[str, Any]) -> dict[str, Any]:
     """Objects as the JSON text that a form carries."""
     return {name: json.dumps(value) if isinstance(value, dict) else value for name, value in options.items()}
-
-
-def _change(campaign_id: str, verb: str) -> None:
-    async def change() -> Any:
-        async with open_client(Settings.load()) as client:
-            return await ask(client, "POST", f"/campaigns/{campaign_id}/{verb}")
-
-    Console(highlight=False).print(f"{campaign_id} {asyncio.run(change())['status']}", markup=False)
 
 
 class Display:

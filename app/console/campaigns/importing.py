@@ -16,8 +16,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.console.campaign_results import check_writable
-from app.console.campaign_view import show_import
+from app.console.campaigns.results import check_writable
+from app.console.campaigns.view import show_import
 from app.console.client import ApiRefused, ask, describe_problem, open_client
 from app.errors import InvalidInput, TrunklineError
 from app.settings import Settings
