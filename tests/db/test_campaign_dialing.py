@@ -10,9 +10,7 @@ import pytest
 
 from app.db import Database
 from app.ids import CallId, OrgId, new_id
-from campaigns.dialing.attempts import (
-    Times,
-)
+from campaigns.dialing.attempts import Point, Times
 from campaigns.lifecycle.control import pause_campaign
 from campaigns.outcomes.progress import load_progress
 from campaigns.outcomes.report import COLUMNS, stream_results
@@ -147,13 +145,20 @@ async def test_a_paused_campaign_is_not_dialed_and_goes_on_where_it_stopped(
     assert len(numbers(carrier)) == 6
 
 
+@pytest.mark.parametrize("reached", [Point.BEFORE_INTENT, Point.INTENT_COMMITTED])
 async def test_a_stopping_dialer_gives_back_what_waits_for_its_slot(
-    db: Database, org: OrgId, carrier: LedgerCarrier
+    db: Database, org: OrgId, carrier: LedgerCarrier, reached: Point
 ) -> None:
     campaign = await running_campaign(db, org, 3, calls_per_second=4.0)
     slow = Times(lease=60, request=1, grace=1, look_again=60)
-    async with dialing(db, carrier, times=slow):
-        await attempt_is(db, campaign, "claimed")
+    async with dialing(db, carrier, times=slow) as dialer:
+
+        def stop(point: Point) -> None:
+            if point is reached:
+                dialer.stopping.set()
+
+        dialer.failpoint = stop
+        await asyncio.wait_for(dialer.stopping.wait(), 20)
     progress = await load_progress(db, org, campaign.id)
     assert progress.attempts["claimed"] == progress.attempts["dialing"] == 0
     assert progress.contacts["waiting"] + progress.contacts["in_flight"] == 3

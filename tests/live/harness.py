@@ -77,3 +77,18 @@ async def wait_for(
             return result
         await asyncio.sleep(0.1)
     raise AssertionError(f"{what} did not come true within {timeout_seconds} s")
+
+
+async def quickest_round(measure: Callable[[int], Awaitable[float]], *, within: float, rounds: int = 3) -> float:
+    """The least median of up to `rounds` rounds of three measurements in seconds; done at the first one `within`.
+
+    What else the machine does can only lengthen a wait: a slow engine is late in every round, a busy machine in some.
+    `measure` is given how many came before it.
+    """
+    medians: list[float] = []
+    for number in range(rounds):
+        times = [await measure(number * 3 + one) for one in range(3)]
+        medians.append(sorted(times)[1])
+        if medians[-1] <= within:
+            break
+    return min(medians)

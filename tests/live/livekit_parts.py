@@ -18,8 +18,8 @@ from app.settings import Settings
 from app.stack.livekit.build import LiveKitPrograms
 from app.stack.parts import plan_foundation
 from app.stack.processes.process import spawn, stop
+from telephony.livekit_event import EventName, LiveKitEvent
 from telephony.outbound import Lines
-from telephony.switchboard import EventName, LiveKitEvent
 from telephony.watch.rescue import on_room_event
 from tests.live.harness import REPOSITORY, free_port_block, wait_for
 
