@@ -6,9 +6,7 @@ one of them dials. What LiveKit refuses or fails to answer comes out as `Switchb
 """
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import TypeVar
 
 import aiohttp
@@ -22,6 +20,7 @@ from telephony.carriers.base import DialRefused, DialUncertain, require_dialable
 from telephony.legs import LegKind, RoomLeg, read_leg
 from telephony.lines import sip_messages
 from telephony.lines.sip_messages import DispatchRule, InboundTrunk, OutboundTrunk
+from telephony.livekit_event import EventName, LiveKitEvent
 from telephony.sip_dial import dial_error, dial_headers, sip_attributes
 
 Answer = TypeVar("Answer")
@@ -50,27 +49,6 @@ class ForgedWebhook(TrunklineError):
     status = 401
     code = "forged_webhook"
     title = "Signature does not match"
-
-
-class EventName(StrEnum):
-    """The LiveKit webhooks that we act upon; others are read as `OTHER`."""
-
-    PARTICIPANT_JOINED = "participant_joined"
-    PARTICIPANT_LEFT = "participant_left"
-    CONNECTION_ABORTED = "participant_connection_aborted"
-    ROOM_FINISHED = "room_finished"
-    OTHER = "other"
-
-
-@dataclass(frozen=True)
-class LiveKitEvent:
-    """One webhook of LiveKit."""
-
-    id: str
-    name: EventName
-    room_name: str
-    leg: RoomLeg | None
-    created_at: datetime
 
 
 class Switchboard:

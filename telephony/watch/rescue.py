@@ -28,8 +28,8 @@ from telephony.calls import (
 from telephony.carriers.base import CarrierName
 from telephony.inbound import UnknownNumber, answer_inbound, read_sip_arrival
 from telephony.legs import CALLER_KINDS, LegKind, RoomLeg, find_silent_agents, join_leg, leave_leg
+from telephony.livekit_event import EventName, LiveKitEvent
 from telephony.outbound import Lines, hang_up
-from telephony.switchboard import EventName, LiveKitEvent
 from telephony.watch.replacement import REPLACEMENT_SECONDS, WORKER_LOST, has_agent, replace_agent
 from telephony.watch.sip_progress import end_of_sip_leg
 from telephony.watch.trunk_watch import mend_trunks

@@ -15,8 +15,8 @@ from telephony.calls import Call, DispatchMetadata, End, EndReason, EndResult, e
 from telephony.carriers.base import CarrierName
 from telephony.inbound import Arrival, answer_inbound
 from telephony.legs import LegKind, RoomLeg, beat_agent, join_leg
+from telephony.livekit_event import EventName, LiveKitEvent
 from telephony.outbound import Lines
-from telephony.switchboard import EventName, LiveKitEvent
 from telephony.watch import replacement, rescue
 from telephony.watch.replacement import MOST_RESCUES
 from telephony.watch.rescue import end_lost, hang_up_abandoned, on_room_event, rescue_silent

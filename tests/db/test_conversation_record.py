@@ -20,8 +20,9 @@ from livekit.agents import (
 from livekit.rtc import EventEmitter
 
 from agents.record import transcript_store
-from agents.record.recording import PERSON, SAMPLE_RATE, Piece, Recording
+from agents.record.recording import Recording
 from agents.record.transcript import Transcript, write_chat_context
+from agents.record.wav import PERSON, SAMPLE_RATE, Piece
 from app.db import Database
 from app.ids import E164, OrgId
 from telephony.calls import Call

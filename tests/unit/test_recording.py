@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.record.recording import AGENT, PERSON, SAMPLE_RATE, Piece, Timeline, WavFile, join_runs, write_pieces
+from agents.record.wav import AGENT, PERSON, SAMPLE_RATE, Piece, Timeline, WavFile, join_runs, write_pieces
 
 
 def tone(seconds: float, level: int, rate: int = SAMPLE_RATE) -> np.ndarray:
@@ -92,7 +92,7 @@ def test_frames_of_a_second_are_written_as_one_run() -> None:
 KILLED = """
 import sys, numpy as np
 from pathlib import Path
-from agents.record.recording import PERSON, Piece, Timeline, WavFile, write_pieces
+from agents.record.wav import PERSON, Piece, Timeline, WavFile, write_pieces
 file, timeline = WavFile(Path(sys.argv[1])), Timeline(0.0)
 for second in range(100):
     write_pieces(file, timeline, [Piece(PERSON, float(second), 16000, np.full(16000, 700, np.int16))])

@@ -21,9 +21,9 @@ from telephony.carriers.base import CarrierName
 from telephony.carriers.twilio import TwilioCarrier
 from telephony.carriers.twiml import apology_twiml, connect_twiml, hangup_twiml, reject_twiml
 from telephony.inbound import Arrival, UnknownNumber, answer_inbound
+from telephony.livekit_event import LiveKitEvent
 from telephony.media.stream_token import StreamGrant, sign_stream_token
 from telephony.outbound import Lines
-from telephony.switchboard import LiveKitEvent
 from telephony.watch.carrier_events import CarrierNews, adopt_carrier_call, find_carrier_call, take_news
 from telephony.watch.rescue import on_room_event
 
