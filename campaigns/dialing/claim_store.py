@@ -36,12 +36,14 @@ async def try_lock_claims(connection: Connection, org_id: UUID) -> bool:
 async def select_rooms(connection: Connection, org_id: UUID) -> Sequence[Row]:
     """What pacing needs to know of an organization's campaigns, those too that do not run, where their calls still hold
     lines: limits, `next_slot_in_seconds`, `open_attempts` and `waiting_for_slot` counted from rows, `due` up to a
-    bound above a round's slots. `dialable`: it runs, is inside its window, and its team has a published version.
-    `canary_left`: how many more it may dial before its canary is judged; null where it has none."""
+    bound above a round's slots. An uncertain attempt of which the carrier shows no call holds no line. `dialable`: it
+    runs, is inside its window, and its team has a published version. `canary_left`: how many more it may dial before
+    its canary is judged; null where it has none."""
     return await connection.fetch(
         """
         with open as materialized (
-          select campaign_id, count(*) as attempts, count(*) filter (where status = 'claimed') as claimed
+          select campaign_id, count(*) filter (where status <> 'uncertain' or absent_at is null) as attempts,
+                 count(*) filter (where status = 'claimed') as claimed
           from attempts where org_id = $1 and status in ('claimed', 'dialing', 'placed', 'uncertain')
           group by campaign_id
         )

@@ -122,7 +122,11 @@ async def tick(dialer: Dialer) -> None:
 async def _start_reconciling(dialer: Dialer) -> None:
     async with dialer.db.system() as connection:
         rows = await recovery_store.take_over_unclear(
-            connection, dialer=dialer.name, lease_seconds=dialer.times.lease, limit=LOOK_AT_ONCE
+            connection,
+            dialer=dialer.name,
+            lease_seconds=dialer.times.lease,
+            presence_seconds=dialer.times.presence,
+            limit=LOOK_AT_ONCE,
         )
     for row in rows:
         dialer.tasks.keep(reconcile(dialer.lines, row, dialer.times), name="reconcile")

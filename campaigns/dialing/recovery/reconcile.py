@@ -4,6 +4,9 @@ Webhooks and the room settle nearly all of them before this is asked (`recover_e
 carrier's own list decides: a call in it that no other attempt has is ours. One that is absent after the grace, with
 every request long timed out, was never placed, so the contact is due again; without a list to ask (SIP) an absent
 room proves nothing, and the attempt ends as indeterminate, which is not tried again by itself.
+
+Its slot need not wait so long: a no frees the slot at once. Where the no was wrong there is a call more than the limit
+until the carrier's yes, never a second dial (docs/decisions/0012).
 """
 
 from collections.abc import Collection
@@ -18,13 +21,19 @@ from campaigns.dialing.attempts import Times, first_look
 from campaigns.dialing.recording import Open, release_undialed
 from campaigns.dialing.recovery import store
 from telephony.calls import AtFault, Call, End, EndReason, EndResult, end_call, end_call_in, load_call
-from telephony.carriers.base import Carrier, CarrierCall
+from telephony.carriers.base import Carrier, CarrierCall, CarrierUnavailable
 from telephony.outbound import Lines, hang_up
+from telephony.switchboard import SwitchboardError
 from telephony.watch.carrier_events import CarrierNews, ForeignCarrierCall, take_news
 
 CLOCK_SKEW = timedelta(seconds=30)
 """How far the carrier's clock may be behind ours. A call it lists too much belongs to another attempt, and is not
 adopted twice."""
+
+ON_ITS_WAY_SECONDS = 1.0
+"""How long a request of a sound dialer is on its way before the carrier's list shows its call, most of the time."""
+SOON_SECONDS = 1.0
+"""When the carrier is asked again, where its answer did not free the slot."""
 
 
 class Known(StrEnum):
@@ -48,15 +57,14 @@ async def recover_expired(db: Database, times: Times, *, dialer: str, in_hand: C
         gone = await store.select_gone(connection, presence_seconds=times.presence, dialer=dialer, in_hand=in_hand)
         if claimed := [row["id"] for row in gone if row["status"] == "claimed"]:
             await store.release_gone_claims(connection, claimed)
-        if dialing := [row for row in gone if row["status"] == "dialing"]:
-            waits = [first_look(times) if row["sent"] else 0.0 for row in dialing]
-            await store.park_gone_dials(connection, [row["id"] for row in dialing], wait_seconds=waits)
+        if dialing := [row["id"] for row in gone if row["status"] == "dialing"]:
+            await store.park_gone_dials(connection, dialing)
         await store.resume_known_calls(connection, look_again_seconds=times.look_again)
 
 
 async def reconcile(lines: Lines, unclear: Row, times: Times) -> None:
     """Find out what became of one attempt, which must be ours (`take_over_unclear`). Raises CarrierUnavailable or
-    SwitchboardError: then its lease runs out and someone asks again."""
+    SwitchboardError: someone asks again, soon where it may hold a slot for nothing."""
     call = await load_call(lines.db, unclear["call_id"])
     if call.end is not None:
         return
@@ -67,12 +75,16 @@ async def reconcile(lines: Lines, unclear: Row, times: Times) -> None:
     if utc_now() - call.created_at > timedelta(seconds=times.longest_call):
         await hang_up(lines, call, End(EndResult.INDETERMINATE, EndReason.MAX_DURATION, AtFault.US))
         return
-    known = await is_known(lines, call)
+    try:
+        known = await is_known(lines, call)
+    except (CarrierUnavailable, SwitchboardError):
+        await _wait(lines.db, unclear, seconds=SOON_SECONDS)
+        raise
     if known is Known.YES or (known is Known.MAYBE and unclear["status"] == "placed"):
         await _look_again(lines, unclear, times)
     elif unclear["status"] == "uncertain" and (rest := seconds_to_believe(call, times, now=utc_now())) > 0:
-        async with lines.db.system() as connection:
-            await store.set_next_look(connection, unclear["id"], unclear["fence"], seconds=min(rest, first_look(times)))
+        absent = known is Known.NO and is_in_the_past(call, now=utc_now())
+        await _wait(lines.db, unclear, seconds=min(rest, first_look(times) if absent else SOON_SECONDS), absent=absent)
     elif unclear["status"] == "uncertain" and known is Known.NO and call.carrier in lines.carriers:
         detail = "the carrier's list shows no such call"
         await close_undialed(lines.db, unclear, detail=detail, even_if_sent=True)
@@ -86,13 +98,24 @@ def seconds_to_believe(call: Call, times: Times, *, now: datetime) -> float:
     return times.request + times.grace - (now - sent_at).total_seconds()
 
 
+def is_in_the_past(call: Call, *, now: datetime) -> bool:
+    """Whether the carrier would know of the call by now, had its request gone out at its slot."""
+    return now - (call.dialed_at or call.created_at) > timedelta(seconds=ON_ITS_WAY_SECONDS)
+
+
+async def _wait(db: Database, unclear: Row, *, seconds: float, absent: bool = False) -> None:
+    """Ask again then; where the attempt is placed, its lease says when."""
+    async with db.system() as connection:
+        await store.set_next_look(connection, unclear["id"], unclear["fence"], seconds=seconds, absent=absent)
+
+
 async def is_known(lines: Lines, call: Call) -> Known:
     """Whether the carrier has, or had, this call. What it says of the call is applied on the way."""
     carrier = lines.carriers.get(call.carrier) if call.carrier else None
     if carrier is None:
         return Known.YES if await lines.switchboard.list_legs(call.room_name) else Known.NO
     listed = await _list_candidates(carrier, call)
-    if call.carrier_call_id is None:
+    if call.carrier_call_id is None and listed:
         # Asked after the list was read: every call in it is marked as sent by now.
         async with lines.db.system() as connection:
             if await store.has_unnamed_twin(connection, call.id, skew=2 * CLOCK_SKEW):

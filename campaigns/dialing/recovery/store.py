@@ -30,12 +30,11 @@ async def delete_dialer(connection: Connection, name: str) -> None:
 async def select_gone(
     connection: Connection, *, presence_seconds: float, dialer: str, in_hand: Collection[UUID]
 ) -> Sequence[Row]:
-    """Claims and dials that nobody works on any more, held: (id, status, sent). As seen by `dialer`, who has `in_hand`;
+    """Claims and dials that nobody works on any more, held: (id, status). As seen by `dialer`, who has `in_hand`;
     a silence of `presence_seconds` means death, but for as long after a start of Postgres everyone is silent."""
     return await connection.fetch(
         """
-        select a.id, a.status, k.dialed_at is not null as sent
-        from attempts a left join calls k on k.id = a.call_id
+        select a.id, a.status from attempts a
         where a.status in ('claimed', 'dialing') and (
           a.lease_until < clock_timestamp()
           or (pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)
@@ -66,16 +65,15 @@ async def release_gone_claims(connection: Connection, ids: Sequence[UUID]) -> No
     )
 
 
-async def park_gone_dials(connection: Connection, ids: Sequence[UUID], *, wait_seconds: Sequence[float]) -> None:
-    """Uncertain now; each is asked about after its wait."""
+async def park_gone_dials(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Uncertain now, and asked about at once: the carrier's yes is a call that goes on, its no frees the slot."""
     await connection.execute(
         """
         update attempts a set status = 'uncertain', fence = nextval('attempt_fences'),
-                              lease_until = clock_timestamp() + make_interval(secs => n.wait)
-        from unnest($1::uuid[], $2::float8[]) n (id, wait) where a.id = n.id and a.status = 'dialing'
+                              lease_until = clock_timestamp()
+        where a.id = any($1::uuid[]) and a.status = 'dialing'
         """,
         list(ids),
-        list(wait_seconds),
     )
 
 
@@ -99,14 +97,23 @@ async def resume_known_calls(connection: Connection, *, look_again_seconds: floa
     )
 
 
-async def take_over_unclear(connection: Connection, *, dialer: str, lease_seconds: float, limit: int) -> Sequence[Row]:
-    """Placed and uncertain attempts that someone must ask the carrier about now become ours."""
+async def take_over_unclear(
+    connection: Connection, *, dialer: str, lease_seconds: float, presence_seconds: float, limit: int
+) -> Sequence[Row]:
+    """Placed and uncertain attempts that someone must ask the carrier about now become ours; uncertain ones that hold a
+    slot also from a dialer that died while it asked."""
     return await connection.fetch(
         """
         with unclear as (
           select a.id from attempts a join calls k on k.id = a.call_id
-          where a.status in ('placed', 'uncertain') and a.lease_until < clock_timestamp() and k.ended_at is null
-          order by a.lease_until limit $3 for update of a skip locked
+          where a.status in ('placed', 'uncertain') and k.ended_at is null
+            and (a.lease_until < clock_timestamp()
+                 or (a.status = 'uncertain' and a.absent_at is null
+                     and pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $4)
+                     and not exists (
+                       select from dialers d
+                       where d.name = a.dialer and d.beat_at > clock_timestamp() - make_interval(secs => $4))))
+          order by a.status = 'placed', a.lease_until limit $3 for update of a skip locked
         )
         update attempts a set dialer = $1, fence = nextval('attempt_fences'),
                               lease_until = clock_timestamp() + make_interval(secs => $2)
@@ -116,19 +123,25 @@ async def take_over_unclear(connection: Connection, *, dialer: str, lease_second
         dialer,
         lease_seconds,
         limit,
+        presence_seconds,
     )
 
 
-async def set_next_look(connection: Connection, attempt_id: UUID, fence: int, *, seconds: float) -> None:
-    """Nobody asks about this uncertain attempt before then."""
+async def set_next_look(
+    connection: Connection, attempt_id: UUID, fence: int, *, seconds: float, absent: bool = False
+) -> None:
+    """Nobody asks about this uncertain attempt before then. `absent`: the carrier has no such call so far, and it holds
+    no slot."""
     await connection.execute(
         """
-        update attempts set lease_until = clock_timestamp() + make_interval(secs => $3)
+        update attempts set lease_until = clock_timestamp() + make_interval(secs => $3),
+                            absent_at = case when $4 then coalesce(absent_at, clock_timestamp()) end
         where id = $1 and fence = $2 and status = 'uncertain'
         """,
         attempt_id,
         fence,
         seconds,
+        absent,
     )
 
 
