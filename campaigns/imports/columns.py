@@ -137,8 +137,12 @@ def map_columns(
         raise _no_phone(names)
     free = [i for i in free if i not in phones]
     facts = {name: chosen[name] for name in FACTS if name in chosen}
+    # A contact's name is `{{ name }}` to the team anyway; any other column that its texts ask for stays a variable.
+    asked = {plain(name) for name in needed if name != "name"}
     for name, words in _WORDS.items():
-        found = _first_match(names, free, words) if name not in facts and name not in needed else None
+        if name in facts:
+            continue
+        found = _first_match(names, [i for i in free if plain(names[i]) not in asked], words)
         if found is not None:
             facts[name] = found
             free.remove(found)
