@@ -71,6 +71,7 @@ class EndReason(StrEnum):
     API_ENDED = "api_ended"
     UNKNOWN_NUMBER = "unknown_number"
     NO_WORKER = "no_worker"
+    NO_OPERATOR = "no_operator"
     WORKER_LOST = "worker_lost"
     BUSY = "busy"
     NO_ANSWER = "no_answer"
@@ -108,6 +109,9 @@ class EventKind(StrEnum):
     HANDOFF_MADE = "handoff.made"
     RECORDING_READY = "recording.ready"
     DTMF_RECEIVED = "dtmf.received"
+    OPERATOR_RESERVED = "operator.reserved"
+    OPERATOR_CONNECTED = "operator.connected"
+    CALL_ABANDONED = "call.abandoned"
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,6 @@ def decide_disposition(end: End, hint: Mapping[str, Any], *, answered: bool, cod
 
 
 def _decide_by_end(end: End, *, answered: bool) -> Disposition:
-    if answered and end.reason is EndReason.NO_WORKER:
+    if answered and end.reason in (EndReason.NO_WORKER, EndReason.NO_OPERATOR):
         return Disposition.ABANDONED
     return _BY_REASON.get(end.reason) or _BY_RESULT[end.result]

@@ -25,6 +25,8 @@ MARKERS = {
     "dial_charges": "charged_at",
     "dial_spend": "day",
     "campaign_samples": "at",
+    "floor_calls": "answered_at",
+    "floor_days": "day",
 }
 
 

@@ -204,6 +204,28 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
         "dialed": False,
         "count": 1,
     },
+    "operators": lambda t: {
+        "id": _id(),
+        "name": _id(),
+        "state": "offline",
+        "since": NOW,
+        "beat_at": NOW,
+        "wrap_up_seconds": 15,
+        "missed": 0,
+    },
+    "floor_calls": lambda t: {
+        "call_id": _id(),
+        "campaign_id": t.id_of("campaigns"),
+        "outcome": "gone",
+        "ring_seconds": 5,
+        "answered_at": NOW,
+    },
+    "floor_days": lambda t: {
+        "campaign_id": t.id_of("campaigns"),
+        "day": f"{2000 + uuid4().int % 7000}-11-20",
+        "answered": 1,
+        "abandoned": 0,
+    },
     "dialing_rules": lambda t: {"id": _id(), "rules": {}},
     "dial_counts": lambda t: {"key": f"{uuid4().int % 10**8}", "bucket": NOW, "dials": 1},
     "dial_charges": lambda t: {

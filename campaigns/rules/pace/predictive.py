@@ -23,6 +23,7 @@ from campaigns.rules.pace.answers import (
     seconds_until,
 )
 from campaigns.rules.pace.steering import Outcomes, count_credit, decide_risk
+from telephony.floor.message import ABANDON_MESSAGE, CONNECT_SECONDS
 
 JUMP = 2.5
 """The hard stop's shock: the answer rate times this, at once."""
@@ -48,13 +49,8 @@ class Predictive(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_abandoned: float = Field(default=0.03, ge=0.0, le=0.03)
-    connect_seconds: float = Field(default=2.0, gt=0.0, le=2.0)
-    message: str = Field(
-        default="Hello, this was {organization}. We are sorry that nobody is free to speak with you. "
-        "You can reach us at {from_number}, also to be called no more. Goodbye.",
-        min_length=1,
-        max_length=500,
-    )
+    connect_seconds: float = Field(default=CONNECT_SECONDS, gt=0.0, le=2.0)
+    message: str = Field(default=ABANDON_MESSAGE, min_length=1, max_length=500)
 
 
 @dataclass(frozen=True)
