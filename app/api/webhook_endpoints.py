@@ -28,6 +28,7 @@ _ENDPOINT: dict[str, Any] = {
     "enabled": True,
     "disabled_reason": None,
     "created_at": "2026-11-20T17:39:00Z",
+    "old_secret_until": None,
 }
 _DELIVERY: dict[str, Any] = {
     "id": "0199f2a4-6f0e-7c60-9d0b-000000000061",
@@ -48,7 +49,8 @@ _DELIVERY: dict[str, Any] = {
 
 
 class EndpointOut(BaseModel):
-    """Where we tell. `events`: empty for all kinds; `disabled_reason`: why we turned it off."""
+    """Where we tell. `events`: empty for all kinds; `disabled_reason`: why we turned it off; `old_secret_until`: so
+    long the secret before the present one signs too."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ENDPOINT]})
 
@@ -60,6 +62,7 @@ class EndpointOut(BaseModel):
     enabled: bool
     disabled_reason: str | None
     created_at: datetime
+    old_secret_until: datetime | None
 
 
 class CreatedEndpointOut(EndpointOut):
@@ -171,6 +174,16 @@ async def post_test(state: Parts, principal: Asking, endpoint_id: UUID) -> Endpo
     return render_endpoint(tested)
 
 
+@router.post("/{endpoint_id}/rotate-secret", summary="Give it a new secret", responses=problem_responses(404))
+async def post_rotation(state: Parts, principal: Asking, endpoint_id: UUID) -> CreatedEndpointOut:
+    """The new secret is shown this once. For 24 hours every message has two signatures, of the new secret and of the
+    one before, as Standard Webhooks allows: the receiver may change over at any time of these."""
+    endpoint, secret = await endpoints.rotate_secret(
+        state.db, principal.org_id, endpoint_id, secret_key=state.settings.secret_key, claims=principal.claims()
+    )
+    return CreatedEndpointOut(**render_endpoint(endpoint).model_dump(), secret=secret)
+
+
 @router.get("/{endpoint_id}/deliveries", summary="The log, newest first", responses=problem_responses(404))
 async def get_deliveries(
     state: Parts,
@@ -217,6 +230,7 @@ def render_endpoint(endpoint: Endpoint) -> EndpointOut:
         enabled=endpoint.enabled,
         disabled_reason=endpoint.disabled_reason,
         created_at=endpoint.created_at,
+        old_secret_until=endpoint.old_secret_until,
     )
 
 

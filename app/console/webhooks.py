@@ -1,4 +1,4 @@
-"""`trunkline webhooks add|list|log|test|on|off|remove`: where we tell of campaign events."""
+"""`trunkline webhooks add|list|log|test|retry|rotate|on|off|remove`: where we tell of campaign events."""
 
 import asyncio
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.console.campaigns.tables import make_table
+from app.console.campaigns.tables import make_table, tell_instant
 from app.console.client import ask, open_client
 from app.settings import Settings
 
@@ -69,6 +69,15 @@ def send_test(endpoint_id: str) -> None:
 def retry(endpoint_id: str, delivery_id: str) -> None:
     """Send a delivery once more, whatever became of it."""
     _say(f"{_ask('POST', f'{PATH}/{endpoint_id}/deliveries/{delivery_id}/retry')['kind']} is sent again.")
+
+
+@webhooks.command("rotate")
+def rotate(endpoint_id: str) -> None:
+    """Give it a new secret, shown this once. For a day the old one signs too."""
+    made = _ask("POST", f"{PATH}/{endpoint_id}/rotate-secret")
+    until = tell_instant(made["old_secret_until"])
+    _say(f"{made['url']} is told with a new secret; the old one signs too until {until}.")
+    _say(f"secret: {made['secret']}")
 
 
 @webhooks.command("on")

@@ -148,6 +148,9 @@ async def test_webhook_endpoints_are_made_listed_changed_tested_and_removed_by_a
     one = f"{path}/{listed['id']}"
     changed = await api.client.patch(one, headers=headers, json={"enabled": False, "events": []})
     assert (changed.json()["enabled"], changed.json()["events"]) == (False, [])
+    rotated = (await api.client.post(f"{one}/rotate-secret", headers=headers)).json()
+    assert rotated["secret"] not in (made.json()["secret"], None)
+    assert rotated["old_secret_until"] > rotated["created_at"]
     assert (await api.client.post(f"{one}/test", headers=headers)).status_code == 202
     [delivery] = (await api.client.get(f"{one}/deliveries", headers=headers)).json()["data"]
     assert (delivery["kind"], delivery["status"]) == ("webhook.test", "pending")
@@ -157,4 +160,6 @@ async def test_webhook_endpoints_are_made_listed_changed_tested_and_removed_by_a
     assert_problem(strange, 404, "webhook_delivery_not_found")
     assert (await api.client.delete(one, headers=headers)).status_code == 200
     assert_problem(await api.client.get(f"{one}/deliveries", headers=headers), 404, "webhook_endpoint_not_found")
-    assert_problem(await api.client.get(path, headers=await api.key(Role.SUPERVISOR)), 403, "forbidden")
+    supervisor = await api.key(Role.SUPERVISOR)
+    assert_problem(await api.client.get(path, headers=supervisor), 403, "forbidden")
+    assert_problem(await api.client.post(f"{one}/rotate-secret", headers=supervisor), 403, "forbidden")

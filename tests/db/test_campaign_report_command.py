@@ -139,6 +139,9 @@ async def test_webhooks_are_kept_from_the_command_line(desk: Desk, monkeypatch: 
     assert "attempt.settled" in await type_in("list")
     assert "on its way" in await type_in("test", endpoint)
     assert "webhook.test" in await type_in("log", endpoint)
+    rotated = re.search(r"secret: (whsec_\S+)", await type_in("rotate", endpoint))
+    assert rotated is not None
+    assert rotated[1] not in made
     assert "not told" in await type_in("off", endpoint)
     assert "is told" in await type_in("on", endpoint)
     assert "removed" in await type_in("remove", endpoint)

@@ -120,6 +120,7 @@ def test_the_interface_has_what_was_promised(document: dict[str, Any]) -> None:
         "/api/v1/webhook-endpoints": {"get", "post"},
         "/api/v1/webhook-endpoints/{endpoint_id}": {"patch", "delete"},
         "/api/v1/webhook-endpoints/{endpoint_id}/test": {"post"},
+        "/api/v1/webhook-endpoints/{endpoint_id}/rotate-secret": {"post"},
         "/api/v1/webhook-endpoints/{endpoint_id}/deliveries": {"get"},
         "/api/v1/webhook-endpoints/{endpoint_id}/deliveries/{delivery_id}/retry": {"post"},
         "/api/v1/contacts": {"get"},

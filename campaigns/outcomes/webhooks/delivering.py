@@ -7,7 +7,7 @@ do not wait for each other: at most EACH of one endpoint are on their way, whoev
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -21,7 +21,7 @@ from app.http.outward import AddressForbidden, Answer, NoAnswer, Outward
 from app.logs import get_logger
 from app.tasks import Tasks
 from app.vault import SealBroken, unseal
-from campaigns.outcomes.webhooks import store
+from campaigns.outcomes.webhooks import endpoint_store, store
 from campaigns.outcomes.webhooks.messages import write_body
 
 log = get_logger(__name__)
@@ -103,8 +103,9 @@ async def send(deliverer: Deliverer, row: Row) -> None:
             body = await write_body(connection, row)
             await store.keep_body(connection, row["id"], body)
     try:
-        secret = unseal(deliverer.secret_key, row["secret_sealed"])
-        headers = sign(str(row["id"]), body, secret, now=utc_now())
+        sealed = [one for one in (row["secret_sealed"], row["old_secret_sealed"]) if one is not None]
+        secrets = [unseal(deliverer.secret_key, one) for one in sealed]
+        headers = sign(str(row["id"]), body, secrets, now=utc_now())
         answer = await deliverer.outward.post(
             row["url"], content=body.encode(), headers=headers, timeout_seconds=REQUEST_SECONDS
         )
@@ -120,14 +121,16 @@ async def send(deliverer: Deliverer, row: Row) -> None:
     await _record_failure(deliverer, row, error=f"answered {answer.status}", answer=answer)
 
 
-def sign(message_id: str, body: str, secret: str, *, now: datetime) -> dict[str, str]:
-    """The headers of Standard Webhooks: who receives it checks `webhook-signature` with the endpoint's secret."""
+def sign(message_id: str, body: str, secrets: Sequence[str], *, now: datetime) -> dict[str, str]:
+    """The headers of Standard Webhooks: a signature for each secret, and who receives it checks whether one of them is
+    made with the secret that they know."""
+    signatures = (Webhook(secret).sign(msg_id=message_id, timestamp=now, data=body) for secret in secrets)
     return {
         "content-type": "application/json",
         "user-agent": "trunkline-webhooks/1",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(secret).sign(msg_id=message_id, timestamp=now, data=body),
+        "webhook-signature": " ".join(signatures),
     }
 
 
@@ -145,7 +148,7 @@ async def _record_failure(deliverer: Deliverer, row: Row, *, error: str, answer:
             wait_seconds=wait,
         )
         if gone:
-            await store.disable_endpoint(connection, row["endpoint_id"], reason="it answered 410 Gone")
+            await endpoint_store.disable_endpoint(connection, row["endpoint_id"], reason="it answered 410 Gone")
     log.warning("a webhook was not taken", delivery_id=str(row["id"]), tries=row["tries"], why=error)
 
 

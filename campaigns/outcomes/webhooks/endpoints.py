@@ -4,7 +4,7 @@ import base64
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -18,10 +18,11 @@ from app.ids import OrgId, new_id
 from app.vault import seal
 from campaigns.outcomes.events import CampaignEventKind
 from campaigns.outcomes.progress_store import select_campaign_state
-from campaigns.outcomes.webhooks import store
+from campaigns.outcomes.webhooks import endpoint_store, store
 
 MOST_ENDPOINTS = 20
 SECRET_BYTES = 32
+BOTH_SECRETS = timedelta(hours=24)
 MARK = "whsec_"
 """What secrets of Standard Webhooks begin with."""
 
@@ -58,7 +59,8 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`events`: the kinds that are sent, empty for all. `disabled_reason`: why it was turned off by us."""
+    """`events`: the kinds that are sent, empty for all. `disabled_reason`: why it was turned off by us.
+    `old_secret_until`: so long the secret before this one signs too; None where none does."""
 
     id: UUID
     org_id: OrgId
@@ -69,6 +71,7 @@ class Endpoint:
     enabled: bool
     disabled_reason: str | None
     created_at: datetime
+    old_secret_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,10 @@ async def create_endpoint(
     TooManyEndpoints."""
     check_url(wish.url or "", allow_loopback=allow_loopback)
     check_events(wish.events or ())
-    secret = MARK + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+    secret = draw_secret()
     async with db.system() if claims is None else db.request(claims) as connection:
         await _check_room(connection, org_id, wish.campaign_id)
-        row = await store.insert_endpoint(
+        row = await endpoint_store.insert_endpoint(
             connection,
             endpoint_id=new_id(),
             org_id=org_id,
@@ -111,8 +114,34 @@ async def create_endpoint(
     return _read(row), secret
 
 
+def draw_secret() -> str:
+    """A new secret, as Standard Webhooks writes it."""
+    return MARK + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+async def rotate_secret(
+    db: Database,
+    org_id: OrgId,
+    endpoint_id: UUID,
+    *,
+    secret_key: SecretStr,
+    claims: Mapping[str, Any] | None = None,
+) -> tuple[Endpoint, str]:
+    """A new secret, shown once. For BOTH_SECRETS the one until now signs too, so that no message is refused while the
+    receiver changes over. Raises EndpointNotFound."""
+    async with db.system() if claims is None else db.request(claims) as connection:
+        _read(await endpoint_store.select_endpoint(connection, org_id, endpoint_id))
+    secret = draw_secret()
+    # Not as who asks: nobody may read a secret, and the old one is kept by reading it.
+    async with db.system() as connection:
+        row = await endpoint_store.change_secret(
+            connection, org_id, endpoint_id, secret_sealed=seal(secret_key, secret), both_for=BOTH_SECRETS
+        )
+    return _read(row), secret
+
+
 async def _check_room(connection: Connection, org_id: OrgId, campaign_id: UUID | None) -> None:
-    if await store.count_endpoints(connection, org_id) >= MOST_ENDPOINTS:
+    if await endpoint_store.count_endpoints(connection, org_id) >= MOST_ENDPOINTS:
         raise TooManyEndpoints(f"There are {MOST_ENDPOINTS} webhook endpoints already; remove one.")
     if campaign_id is not None and await select_campaign_state(connection, org_id, campaign_id) is None:
         detail = "There is no such campaign."
@@ -130,7 +159,7 @@ def check_events(events: Sequence[str]) -> None:
 
 async def list_endpoints(db: Database, org_id: OrgId, *, claims: Mapping[str, Any] | None = None) -> list[Endpoint]:
     async with db.system() if claims is None else db.request(claims) as connection:
-        return [_read(row) for row in await store.select_endpoints(connection, org_id)]
+        return [_read(row) for row in await endpoint_store.select_endpoints(connection, org_id)]
 
 
 async def change_endpoint(
@@ -148,7 +177,7 @@ async def change_endpoint(
         check_url(wish.url, allow_loopback=allow_loopback)
     check_events(wish.events or ())
     async with db.system() if claims is None else db.request(claims) as connection:
-        row = await store.update_endpoint(
+        row = await endpoint_store.update_endpoint(
             connection,
             org_id,
             endpoint_id,
@@ -165,7 +194,7 @@ async def remove_endpoint(
 ) -> Endpoint:
     """With the log of its deliveries. Raises EndpointNotFound."""
     async with db.system() if claims is None else db.request(claims) as connection:
-        return _read(await store.delete_endpoint(connection, org_id, endpoint_id))
+        return _read(await endpoint_store.delete_endpoint(connection, org_id, endpoint_id))
 
 
 async def send_test(
@@ -173,7 +202,7 @@ async def send_test(
 ) -> Endpoint:
     """Queue a delivery of kind `webhook.test`; the log tells what came of it. Raises EndpointNotFound."""
     async with db.system() if claims is None else db.request(claims) as connection:
-        endpoint = _read(await store.select_endpoint(connection, org_id, endpoint_id))
+        endpoint = _read(await endpoint_store.select_endpoint(connection, org_id, endpoint_id))
     async with db.system() as connection:
         await store.insert_test(connection, org_id, endpoint_id)
     return endpoint
@@ -191,7 +220,7 @@ async def list_deliveries(
 ) -> Sequence[Row]:
     """The log, newest first. Raises EndpointNotFound."""
     async with db.system() if claims is None else db.request(claims) as connection:
-        _read(await store.select_endpoint(connection, org_id, endpoint_id))
+        _read(await endpoint_store.select_endpoint(connection, org_id, endpoint_id))
         return await store.select_deliveries(connection, org_id, endpoint_id, status=status, before=before, limit=limit)
 
 

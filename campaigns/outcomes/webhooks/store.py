@@ -1,4 +1,4 @@
-"""The SQL of webhook endpoints and deliveries. Every function takes the caller's transaction."""
+"""The SQL of webhook deliveries, the outbox and its log. Every function takes the caller's transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,110 +6,11 @@ from uuid import UUID
 
 from app.db import Connection, Row
 
-_SHOWN = "id, org_id, campaign_id, url, description, events, enabled, disabled_reason, created_at"
-"""Of an endpoint; its secret is never read back but to sign."""
-
-_SELECT_ENDPOINTS = f"select {_SHOWN} from webhook_endpoints"  # noqa: S608 - a constant of ours
-
 _SELECT_LOG = """
     select id, endpoint_id, event_id, campaign_id, attempt_id, kind, at, status, tries, next_at, last_status,
            last_error, last_try_at, last_milliseconds, delivered_at, created_at, body
     from webhook_deliveries
 """
-
-
-def _returning_shown(change: str) -> str:
-    return f"{change} returning {_SHOWN}"
-
-
-# -- endpoints
-
-
-async def insert_endpoint(
-    connection: Connection,
-    *,
-    endpoint_id: UUID,
-    org_id: UUID,
-    campaign_id: UUID | None,
-    url: str,
-    description: str,
-    events: Sequence[str],
-    secret_sealed: bytes,
-) -> Row | None:
-    return await connection.fetchrow(
-        _returning_shown(
-            """
-            insert into webhook_endpoints (id, org_id, campaign_id, url, description, events, secret_sealed)
-            values ($1, $2, $3, $4, $5, $6, $7)
-            """
-        ),
-        endpoint_id,
-        org_id,
-        campaign_id,
-        url,
-        description,
-        list(events),
-        secret_sealed,
-    )
-
-
-async def count_endpoints(connection: Connection, org_id: UUID) -> int:
-    return await connection.fetchval("select count(*) from webhook_endpoints where org_id = $1", org_id)
-
-
-async def select_endpoints(connection: Connection, org_id: UUID) -> Sequence[Row]:
-    """Oldest first; they are few."""
-    return await connection.fetch(f"{_SELECT_ENDPOINTS} where org_id = $1 order by created_at, id", org_id)
-
-
-async def select_endpoint(connection: Connection, org_id: UUID, endpoint_id: UUID) -> Row | None:
-    return await connection.fetchrow(f"{_SELECT_ENDPOINTS} where org_id = $1 and id = $2", org_id, endpoint_id)
-
-
-async def update_endpoint(
-    connection: Connection,
-    org_id: UUID,
-    endpoint_id: UUID,
-    *,
-    url: str | None,
-    description: str | None,
-    events: Sequence[str] | None,
-    enabled: bool | None,
-) -> Row | None:
-    """What is None stays. Enabled again, it has no reason to be off."""
-    return await connection.fetchrow(
-        _returning_shown(
-            """
-            update webhook_endpoints set url = coalesce($3, url), description = coalesce($4, description),
-                   events = coalesce($5::text[], events), enabled = coalesce($6, enabled),
-                   disabled_reason = case when $6 then null else disabled_reason end
-            where org_id = $1 and id = $2
-            """
-        ),
-        org_id,
-        endpoint_id,
-        url,
-        description,
-        None if events is None else list(events),
-        enabled,
-    )
-
-
-async def delete_endpoint(connection: Connection, org_id: UUID, endpoint_id: UUID) -> Row | None:
-    return await connection.fetchrow(
-        _returning_shown("delete from webhook_endpoints where org_id = $1 and id = $2"), org_id, endpoint_id
-    )
-
-
-async def disable_endpoint(connection: Connection, endpoint_id: UUID, *, reason: str) -> None:
-    await connection.execute(
-        "update webhook_endpoints set enabled = false, disabled_reason = $2 where id = $1 and enabled",
-        endpoint_id,
-        reason,
-    )
-
-
-# -- deliveries
 
 
 async def select_deliveries(
@@ -158,12 +59,15 @@ async def take_due(
     connection: Connection, *, limit: int, each: int, busy: Sequence[UUID], lease_seconds: float
 ) -> Sequence[Row]:
     """Deliveries that are ours to send until the lease is over, at most `each` of an endpoint, none of the `busy` ones;
-    with the endpoint's url and secret. Who takes one and dies leaves it due again after the lease."""
+    with the endpoint's url, its secret, and the old one while that signs too. Who takes one and dies leaves it due
+    again after the lease."""
     return await connection.fetch(
         """
         with due as (
-          select d.id, e.url, e.secret_sealed
-          from (select id, url, secret_sealed from webhook_endpoints
+          select d.id, e.url, e.secret_sealed, e.old_secret_sealed
+          from (select id, url, secret_sealed,
+                       case when old_secret_until > now() then old_secret_sealed end as old_secret_sealed
+                from webhook_endpoints
                 where enabled and not id = any($3::uuid[]) order by random()) e
           cross join lateral (
             select w.id from webhook_deliveries w
@@ -176,7 +80,7 @@ async def take_due(
                                         last_try_at = now()
         from due where d.id = due.id
         returning d.id, d.org_id, d.endpoint_id, d.campaign_id, d.attempt_id, d.kind, d.data, d.at, d.body, d.tries,
-                  due.url, due.secret_sealed
+                  due.url, due.secret_sealed, due.old_secret_sealed
         """,
         limit,
         each,
