@@ -78,6 +78,11 @@ class TeamAgent(Agent):
         else:
             self.session.generate_reply()
 
+    async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
+        """LiveKit's hook between what was heard and the reply."""
+        if self.state.before_reply is not None:
+            await self.state.before_reply(new_message.text_content or "")
+
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
     ) -> AsyncIterable[llm.ChatChunk | str | FlushSentinel]:

@@ -12,6 +12,7 @@ from livekit.agents import AgentSession
 from livekit.agents.voice.room_io import AudioInputOptions, AudioOutputOptions, RoomIO, RoomOptions
 from livekit.rtc.participant import PublishDataError
 
+from agents.answering.listening import Answering
 from agents.conversation_state import ConversationState
 from agents.course.ending import Session
 from agents.record.recording import Recording
@@ -115,9 +116,14 @@ def build_noise_cancellation(settings: Settings) -> rtc.NoiseCancellationOptions
 
 
 async def start_session(
-    running: RunningSession, room: rtc.Room, state: ConversationState, recording: Recording
+    running: RunningSession,
+    room: rtc.Room,
+    state: ConversationState,
+    recording: Recording,
+    answering: Answering | None = None,
 ) -> None:
-    """Put the active agent into the room. Publishing begins here, and with it a SIP call is answered."""
+    """Put the active agent into the room. Publishing begins here, and with it a SIP call is answered. `answering`
+    hears what the callee's side sends."""
     session = running.session
     await running.room_io.start()
 
@@ -126,6 +132,8 @@ async def start_session(
 
     if session.input.audio and session.output.audio:
         session.input.audio = recording.record_input(session.input.audio)
+        if answering is not None:
+            session.input.audio = answering.listen(session.input.audio)
         session.output.audio = recording.record_output(session.output.audio, on_silenced)
     await session.start(state.agents[state.active], record=False, session_host=False)
 

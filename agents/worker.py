@@ -15,7 +15,9 @@ from typing import Any
 
 from livekit.agents import AgentServer, AssignmentTimeoutError, AutoSubscribe, JobContext, JobExecutorType, JobRequest
 
+from agents.answering.watching import watch_answer
 from agents.course import wrap_up
+from agents.course.aftermath import look_back
 from agents.course.company import Company, keep_company
 from agents.course.ending import Ending, watch_person, watch_room
 from agents.course.opening import NobodyCame, Opened, open_call, prepare_agents
@@ -212,7 +214,8 @@ async def converse(context: JobContext, desk: Desk, db: Database, opened: Opened
         try:
             transcript.listen(running.session, lambda: state.active)
             keep_company(Company(desk, db, room, call, person, state, ending, running, transcript))
-            await start_session(running, room, state, recording)
+            answering = watch_answer(db, call, state, running)
+            await start_session(running, room, state, recording, answering)
             with desk.calls.hold(context.job.id, ending):
                 cause = await ending.wait()
             await wrap_up.end_by(db, desk.settings, call, cause)
@@ -221,3 +224,6 @@ async def converse(context: JobContext, desk: Desk, db: Database, opened: Opened
     finally:
         await wrap_up.put_away(providers, transcript, recording)
         await wrap_up.tell_end(db, call, transcript)
+    # The line is free for the next call: what follows is for those who read about this one.
+    desk.calls.forget(context.job.id)
+    await look_back(db, desk, opened, answering)

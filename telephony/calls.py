@@ -96,6 +96,13 @@ class AtFault(StrEnum):
     US = "us"
 
 
+class AnsweredBy(StrEnum):
+    """Who picked up a phone that we dialed; the evidence stands beside it in the row. Mirrored by a check."""
+
+    PERSON = "person"
+    MACHINE = "machine"
+
+
 class EventKind(StrEnum):
     CALL_OPENED = "call.opened"
     CALL_RINGING = "call.ringing"
@@ -112,6 +119,8 @@ class EventKind(StrEnum):
     OPERATOR_RESERVED = "operator.reserved"
     OPERATOR_CONNECTED = "operator.connected"
     CALL_ABANDONED = "call.abandoned"
+    CALL_ANSWERED_BY = "call.answered_by"
+    CALL_EVALUATED = "call.evaluated"
 
 
 @dataclass(frozen=True)
@@ -156,6 +165,7 @@ class Call:
     ringing_at: datetime | None
     answered_at: datetime | None
     ended_at: datetime | None
+    answered_by: AnsweredBy | None = None
 
 
 class DispatchMetadata(BaseModel):
@@ -204,6 +214,7 @@ def read_call(row: Row) -> Call:
         ringing_at=row["ringing_at"],
         answered_at=row["answered_at"],
         ended_at=row["ended_at"],
+        answered_by=AnsweredBy(row["answered_by"]) if row["answered_by"] else None,
     )
 
 

@@ -128,6 +128,18 @@ async def set_carrier_status(connection: Connection, call_id: UUID, carrier_stat
     )
 
 
+async def set_answered_by(
+    connection: Connection, call_id: UUID, answered_by: str, evidence: Mapping[str, Any]
+) -> Row | None:
+    """None where there is no such call."""
+    return await connection.fetchrow(
+        "update calls set answered_by = $2, answered_by_evidence = $3 where id = $1 returning id, org_id",
+        call_id,
+        answered_by,
+        dict(evidence),
+    )
+
+
 async def merge_hint(connection: Connection, call_id: UUID, hint: Mapping[str, Any]) -> None:
     await connection.execute(
         """

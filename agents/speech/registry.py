@@ -10,6 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 from livekit.agents import inference, llm, stt, tts
 
+from agents.evaluation.judgment import Judge, RuleJudge
+from agents.evaluation.model_judge import ModelJudge
 from agents.speech import deepgram, openai
 from agents.speech.hibari import HibariEngine, HibariTTS
 from agents.speech.moonshine import MoonshineEngine, MoonshineSTT
@@ -107,6 +109,13 @@ class Providers:
         model = agent.model or self._settings.openai_model
         chosen = self._own(openai.build_llm(self._key, self._settings.openai_base_url, model))
         return self._own(llm.FallbackAdapter([chosen, scripted], attempt_timeout=MODEL_TIMEOUT_SECONDS))
+
+    def build_judge(self, team: TeamDefinition) -> Judge:
+        """Who says what a conversation was worth: the model that answers calls, else the criteria's own rules."""
+        if self._settings.llm is Provider.OFFLINE:
+            return RuleJudge()
+        model = team.agent(team.entry).model or self._settings.openai_model
+        return ModelJudge(self._own(openai.build_llm(self._key, self._settings.openai_base_url, model)))
 
     async def close(self) -> None:
         """The last one built first: LiveKit's fallbacks leave their members open."""

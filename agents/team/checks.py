@@ -13,13 +13,14 @@ from typing import Any
 from agents.team.definition import HANDOFF_PREFIX, TeamDefinition
 from agents.team.phrases import InvalidPhrase, captured_names, compile_phrase
 from agents.team.templates import broken_holes, names_in
-from agents.tools.signatures import SIGNATURES
+from agents.tools.signatures import SIGNATURES, Outcome
 
 SPOKEN = (
     "farewell",
     "rescue_line",
     "trouble_line",
     "facts.*",
+    "evaluation.*.check",
     "agents.*.instructions",
     "agents.*.greeting",
     "agents.*.welcome_back",
@@ -27,6 +28,13 @@ SPOKEN = (
     "agents.*.handoffs.*.when",
     "agents.*.rules.*.say",
     "agents.*.rules.*.arguments.*",
+)
+PHRASES = (
+    "agents.*.rules.*.hear.*",
+    "agents.*.rules.*.unless.*",
+    "agents.*.rules.*.after.*",
+    "evaluation.*.said.*",
+    "evaluation.*.not_said.*",
 )
 
 
@@ -68,7 +76,17 @@ def check_meaning(raw: dict[str, Any]) -> list[Fault]:
     for path, agent in at(raw, "agents.*"):
         if isinstance(agent, dict):
             faults += _check_agent(path, agent, names)
+    faults += _check_evaluation(raw)
     return [*faults, *_check_phrases(raw), *_check_holes(raw), *_check_characters(raw)]
+
+
+def check_evaluation(team: TeamDefinition) -> list[Fault]:
+    """Warnings: criteria that only a language model can judge."""
+    return [
+        Fault(f"evaluation.{index}", f"without a language model {one.name!r} is not judged; give it a rule as well")
+        for index, one in enumerate(team.evaluation)
+        if not one.has_rules
+    ]
 
 
 def check_reach(team: TeamDefinition) -> list[Fault]:
@@ -138,6 +156,13 @@ def _check_call(path: str, tool: str, arguments: Any, tools: list[str]) -> Itera
             yield Fault(f"{path}.arguments", f"{tool} needs the argument {name!r}")
 
 
+def _check_evaluation(raw: dict[str, Any]) -> Iterator[Fault]:
+    tools = sorted({tool for _, tool in texts(raw, "agents.*.tools.*")})
+    yield from _repeated(texts(raw, "evaluation.*.name"))
+    yield from _unknown(texts(raw, "evaluation.*.tool_called"), tools, "tool of this team")
+    yield from _unknown(texts(raw, "evaluation.*.outcome.*"), list(Outcome), "outcome")
+
+
 def _check_characters(raw: Any, path: str = "") -> Iterator[Fault]:
     """Neither Postgres nor a voice can do anything with these, and YAML can write them: \"\\0\"."""
     if isinstance(raw, str) and re.search(r"[\x00-\x08]", raw):
@@ -147,8 +172,8 @@ def _check_characters(raw: Any, path: str = "") -> Iterator[Fault]:
 
 
 def _check_phrases(raw: Any) -> Iterator[Fault]:
-    for part in ("hear", "unless", "after"):
-        for path, phrase in texts(raw, f"agents.*.rules.*.{part}.*"):
+    for pattern in PHRASES:
+        for path, phrase in texts(raw, pattern):
             try:
                 compile_phrase(phrase)
             except InvalidPhrase as error:

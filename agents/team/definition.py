@@ -88,6 +88,26 @@ class AgentDefinition(Part):
         return next((handoff for handoff in self.handoffs if handoff.to == name), None)
 
 
+class Criterion(Part):
+    """What a conversation is judged by once it is over. `check` says it in words, for a language model; the rest are
+    the offline judge's rules, of which every one that is given must hold."""
+
+    name: Name
+    check: Text
+    weight: float = Field(1.0, gt=0, le=100)
+    said: list[Phrase] = Field(default_factory=list, max_length=100)
+    """An agent said one of these in one of its turns."""
+    not_said: list[Phrase] = Field(default_factory=list, max_length=100)
+    tool_called: str | None = None
+    """This tool was called, and did not fail."""
+    outcome: list[str] = Field(default_factory=list, max_length=20)
+    """The conversation came to one of these (`record_outcome`)."""
+
+    @property
+    def has_rules(self) -> bool:
+        return bool(self.said or self.not_said or self.tool_called or self.outcome)
+
+
 class TeamDefinition(Part):
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
     slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -99,6 +119,8 @@ class TeamDefinition(Part):
     """Every `{{ name }}` that the texts use, with what stands there when a call brings no value."""
     facts: dict[Name, Text] = Field(default_factory=dict)
     """What `look_up` finds, by topic."""
+    evaluation: list[Criterion] = Field(default_factory=list[Criterion], max_length=30)
+    """By what each conversation is judged; docs/teams.md."""
     farewell: Text = "Thank you for calling. Goodbye."
     """Said before hanging up, where the agent has not said goodbye itself."""
     rescue_line: Text = "Sorry, I lost you for a moment. Could you say that again, please?"

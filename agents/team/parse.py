@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from agents.team.checks import Fault, check_meaning, check_reach
+from agents.team.checks import Fault, check_evaluation, check_meaning, check_reach
 from agents.team.definition import TeamDefinition
 from app.errors import InvalidInput
 
@@ -80,7 +80,7 @@ def read_team(text: str) -> ParsedTeam:
         faults = [*_shape_faults(error), *faults]
     if faults or definition is None:
         raise _refuse(faults, lines)
-    return ParsedTeam(definition, check_reach(definition))
+    return ParsedTeam(definition, [*check_reach(definition), *check_evaluation(definition)])
 
 
 def read_yaml(text: str) -> tuple[Any, dict[str, int]]:

@@ -98,6 +98,13 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
         "sample_rate": 8000,
         "started_at": NOW,
     },
+    "evaluations": lambda t: {
+        "call_id": t.id_of("calls"),
+        "score": 0.5,
+        "reason": "",
+        "judge": "rules",
+        "criteria": [],
+    },
     "idempotency_keys": lambda t: {"key": _id(), "request_hash": "\\x00", "call_id": t.id_of("calls")},
     "campaigns": lambda t: {
         "id": _id(),

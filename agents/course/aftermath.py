@@ -1,0 +1,32 @@
+"""After a call is over and put away: who had answered it, and what it was worth. Nobody holds a telephone any more."""
+
+from agents.answering.listening import Answering
+from agents.answering.watching import conclude_answerer
+from agents.course.opening import Opened
+from agents.desk import Desk
+from agents.evaluation.evaluating import evaluate_call
+from agents.speech.registry import Providers
+from app.db import Database, DatabaseUnavailable
+from app.logs import get_logger
+from telephony.calls import load_call
+
+log = get_logger(__name__)
+
+
+async def look_back(db: Database, desk: Desk, opened: Opened, answering: Answering | None) -> None:
+    """Both are written down where the call has ended; a call that goes on without us is looked back on by whoever has
+    it then. A worker that is told to stop meanwhile leaves it without a score."""
+    try:
+        call = await load_call(db, opened.call.id)
+        if call.end is None:
+            return
+        if answering is not None:
+            await conclude_answerer(db, call, answering)
+            call = await load_call(db, call.id)
+        providers = Providers(desk.settings, desk.engines)
+        try:
+            await evaluate_call(db, call, opened.definition, providers.build_judge(opened.definition))
+        finally:
+            await providers.close()
+    except DatabaseUnavailable as error:
+        log.warning("a call was not looked back on", call_id=str(opened.call.id), error=error.detail)
