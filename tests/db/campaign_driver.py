@@ -57,6 +57,11 @@ def forget() -> None:
     reconcile.seconds_to_believe = lambda *_arguments, **_named: -1.0
 
 
+def hoard() -> None:
+    """Fault: what the carrier does not have keeps its slot until the carrier is believed."""
+    reconcile.is_in_the_past = lambda *_arguments, **_named: False
+
+
 def ignore_fences() -> None:
     """Fault: a dialer writes what it thinks, whoever has the attempt by now."""
 
@@ -82,7 +87,7 @@ def be_hasty() -> None:
     recording.record_outcomes = record
 
 
-FAULTS = {"forgetful": forget, "fenceless": ignore_fences, "hasty": be_hasty}
+FAULTS = {"forgetful": forget, "hoarding": hoard, "fenceless": ignore_fences, "hasty": be_hasty}
 
 
 async def main(url: str, ledger: str, action: str, point: str, nth: int, options: dict[str, Any]) -> None:

@@ -2,15 +2,15 @@
 
 import pytest
 
-from tests.prove.kills import Freezes, Kills
-from tests.prove.outages import Outages
+from tests.prove.engine.freezes import Freezes
+from tests.prove.engine.kills import Kills
+from tests.prove.engine.outages import Outages
 from tests.prove.proof import Proof, Sizes
 
 SMALL = Sizes(
     {
         "PROVE_KILLS": "9",
         "PROVE_FREEZES": "4",
-        "PROVE_FREEZE_CONTACTS": "60",
         "PROVE_RESTARTS": "1",
         "PROVE_CUTS": "4",
         "PROVE_OUTAGE_PACE": "30",

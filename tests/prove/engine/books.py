@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from app.db import Database
+from app.db import Database, Row
 from app.ids import CampaignId, OrgId, new_id
 from campaigns.campaigns import Plan
 from campaigns.creating import create_campaign
@@ -26,9 +26,13 @@ begin
   return null;
 end $$;
 create trigger watch_ends after update on public.attempts for each row
-  when (old.status in ('settled', 'released')) execute function public.watch_ends();
+  when (old.status in ('settled', 'released') or (
+    old.fence = new.fence and new.status not in ('settled', 'released')
+    and old.dialer <> current_setting('application_name')
+  )) execute function public.watch_ends();
 """
-"""Whatever is written over an attempt that is over is a stale write."""
+"""Whatever is written over an attempt that is over is a stale write; and so is a step of one that is on its way, unless
+it is its dialer's or takes it over, with a new fence. Whoever sees a call's end may settle it."""
 
 TOLD = """
 update calls k set carrier_call_id = n.sid, status = 'no-answer', end_result = 'no-answer', end_reason = 'no_answer',
@@ -72,6 +76,9 @@ class Ledger:
         return times * (people - len(numbers)) + sum(max(0, times - count) for count in numbers.values())
 
 
+MOST_PEOPLE = 100 * len(AREA_CODES) - 1
+
+
 def people(count: int) -> list[str]:
     """Fictional numbers, all different: 555-0100 to 555-0199 of many area codes."""
     numbers = [f"+1{code}55501{last:02}" for code in AREA_CODES for last in range(100)]
@@ -99,12 +106,30 @@ async def start_crowd(
         await connection.execute(
             "update campaigns set calling = $2 where id = $1", campaign.id, {"defaults": False, "holidays": "open"}
         )
-        await connection.executemany(
-            "insert into contacts (id, org_id, campaign_id, phone, phones) values ($1, $2, $3, $4, array[$4])",
-            [(new_id(), org, campaign.id, phone) for phone in people(count)],
-        )
+    await add_people(db, org, campaign.id, people(count))
     await start_campaign(db, org, campaign.id)
     return campaign.id
+
+
+async def add_people(db: Database, org: OrgId, campaign_id: CampaignId, phones: list[str]) -> None:
+    async with db.system() as connection:
+        await connection.executemany(
+            "insert into contacts (id, org_id, campaign_id, phone, phones) values ($1, $2, $3, $4, array[$4])",
+            [(new_id(), org, campaign_id, phone) for phone in phones],
+        )
+
+
+async def open_attempts(db: Database) -> list[Row]:
+    """(id, status, dialer, over, free): whether its call has ended, and whether it holds no slot."""
+    async with db.system() as connection:
+        return await connection.fetch(
+            """
+            select a.id, a.status, a.dialer, k.ended_at is not null as over,
+                   a.status = 'uncertain' and a.absent_at is not null as free
+            from attempts a left join calls k on k.id = a.call_id
+            where a.status in ('claimed', 'dialing', 'placed', 'uncertain')
+            """
+        )
 
 
 async def watch_ends(db: Database) -> None:

@@ -14,7 +14,7 @@ from app.ids import CampaignId
 from tests.db.campaign_carrier import Dialed
 from tests.db.campaign_doomed import Doomed, fork_dialers
 from tests.prove.engine import books
-from tests.prove.kills import NOWHERE
+from tests.prove.engine.stage import NOWHERE
 from tests.prove.proof import Figures, Proof, Sizes
 from tests.prove.world import Ground, proving_ground
 

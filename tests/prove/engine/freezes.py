@@ -1,0 +1,87 @@
+"""Dialers frozen past the silence that means death, at every failpoint, and woken when others have taken what they had.
+
+No carrier tells a request that it had from one that it had not, so who freezes at the last instruction before the
+request for longer than request and grace together cannot be told from one that died (docs/decisions/0012): these
+freezes are longer than the presence and shorter than that.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from dataclasses import dataclass
+from random import Random
+
+from tests.db.campaign_doomed import state
+from tests.prove.engine import books
+from tests.prove.engine.stage import NOWHERE, POINTS, TIMES, Stage, Toll, count_toll, set_stage
+from tests.prove.proof import Figures, Proof, Sizes
+
+AT_ONCE = 6
+FROZEN_SECONDS = TIMES["presence"] + 1.5
+AWAKE_SECONDS = 0.5
+"""With its tasks going on, before it is told to stop."""
+
+
+async def freeze_many(stage: Stage, freezes: int, chance: Random) -> int:
+    """So many dialers frozen at the next point each, AT_ONCE of them beside a sound one. How many were woken with
+    nothing left that the rows call theirs."""
+    sound = stage.start("freeze", NOWHERE, 1)
+    order = [POINTS[n % len(POINTS)] for n in range(freezes)]
+    begun, leaving, frozen, woken = set[int](), set[int](), dict[int, float](), 0
+    until = time.monotonic() + 60 + 10 * freezes
+    while (order or begun or frozen or leaving) and time.monotonic() < until:
+        while order and len(begun) + len(frozen) + len(leaving) < AT_ONCE:
+            begun.add(stage.start("freeze", order.pop(), chance.randint(1, 2)))
+        await asyncio.sleep(0.05)
+        for pid in [pid for pid in begun if state(pid) == "T"]:
+            begun.remove(pid)
+            frozen[pid] = time.monotonic()
+        holding = await books.holders(stage.ground.db)
+        for pid in [pid for pid, at in frozen.items() if time.monotonic() - at > FROZEN_SECONDS]:
+            if f"doomed-{pid}" not in holding:
+                del frozen[pid]
+                woken += 1
+                leaving.add(pid)
+                os.kill(pid, signal.SIGCONT)
+                asyncio.get_running_loop().call_later(AWAKE_SECONDS, os.kill, pid, signal.SIGTERM)
+        for pid in [pid for pid in leaving if state(pid) == "Z"]:
+            await stage.reap(pid)
+            leaving.remove(pid)
+    for pid in (*begun, *frozen, sound):
+        os.kill(pid, signal.SIGCONT)
+    await stage.stop((*begun, *frozen, sound))
+    return woken
+
+
+async def run_freezes(freezes: int, *, pace: float, fault: str, seed: int) -> Toll:
+    """Dial a crowd while its dialers freeze and wake."""
+    async with set_stage(pace=pace, fault=fault) as stage:
+        woken = await freeze_many(stage, freezes, Random(seed))
+        await stage.finish(seconds=60 + stage.people / pace)
+        return await count_toll(stage, woken)
+
+
+@dataclass(frozen=True)
+class Freezes:
+    name: str = "freezes"
+    title: str = "Dialers frozen past their leases and woken change nothing"
+
+    async def run(self, size: Sizes) -> Figures:
+        return await self._measure(size, size.get("FREEZES", 60), "")
+
+    async def control(self, size: Sizes) -> Figures:
+        """A fault: who wakes writes without a look at the fence."""
+        return await self._measure(size, min(size.get("FREEZES", 60), 18), "fenceless")
+
+    async def _measure(self, size: Sizes, freezes: int, fault: str) -> Figures:
+        toll = await run_freezes(
+            freezes, pace=float(size.get("FREEZE_PACE", 20)), fault=fault, seed=size.get("SEED", 4)
+        )
+        return Figures(
+            toll.sound and toll.ends == freezes,
+            {"frozen, taken for dead, and woken": f"{toll.ends} at {len(POINTS)} points", **toll.rows()},
+        )
+
+
+PROOFS: list[Proof] = [Freezes()]

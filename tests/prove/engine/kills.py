@@ -1,0 +1,82 @@
+"""Dialers killed at every failpoint of a running campaign.
+
+The carrier's ledger judges: nobody is dialed twice, nobody is lost; and within 5 s of every death the slots that are
+held are those of calls that are up at the carrier and of dials that living dialers are about to make.
+"""
+
+import asyncio
+import signal
+import time
+from dataclasses import dataclass
+from random import Random
+
+from campaigns.dialing.attempts import Point
+from tests.db.campaign_doomed import state
+from tests.prove.engine import books
+from tests.prove.engine.stage import POINTS, Stage, Toll, count_toll, set_stage
+from tests.prove.proof import Figures, Proof, Sizes
+
+CLEAN_SECONDS = 5.0
+AT_ONCE = 8
+DIALS_A_KILL = 20
+
+
+async def kill_many(stage: Stage, kills: int, chance: Random) -> int:
+    """So many dialers, AT_ONCE of them at a time, each killed by itself at the next point; how many died so."""
+    order = [POINTS[n % len(POINTS)] for n in range(kills)]
+    running: set[int] = set()
+    died = 0
+    until = time.monotonic() + 60 + 2 * kills
+    while (order or running) and time.monotonic() < until:
+        while order and len(running) < AT_ONCE:
+            point = order.pop()
+            rare = point in (Point.CLAIMED, Point.SETTLING)
+            running.add(stage.start("kill", point, 1 if rare else chance.randint(1, 4)))
+        await asyncio.sleep(0.03)
+        for pid in [pid for pid in running if state(pid) == "Z"]:
+            died += await stage.reap(pid) == -signal.SIGKILL
+            running.remove(pid)
+    await stage.stop(running)
+    return died
+
+
+async def run_kills(kills: int, *, pace: float, fault: str, seed: int) -> Toll:
+    """Dial a crowd while its dialers are killed one after the other."""
+    times = 1 + DIALS_A_KILL * kills // books.MOST_PEOPLE
+    async with set_stage(pace=pace, times=times, fault=fault) as stage:
+        died = await kill_many(stage, kills, Random(seed))
+        await stage.finish(seconds=60 + stage.people * times / pace)
+        return await count_toll(stage, died)
+
+
+@dataclass(frozen=True)
+class Kills:
+    name: str = "kills"
+    title: str = "Dialers killed at every failpoint: nobody dialed twice, nobody lost, slots clean within 5 s"
+
+    async def run(self, size: Sizes) -> Figures:
+        return await self._measure(size, size.get("KILLS", 600), "")
+
+    async def control(self, size: Sizes) -> Figures:
+        """Two faults, one after the other, which must both be found: what is uncertain is dialed again without asking
+        the carrier; and what the carrier does not have keeps its slot until that is believed."""
+        kills = min(size.get("KILLS", 600), 27)
+        forgetful, hoarding = [await self._measure(size, kills, fault) for fault in ("forgetful", "hoarding")]
+        rows = {**forgetful.rows, "slots clean after": hoarding.rows["slots clean after"]}
+        return Figures(forgetful.held or hoarding.held, rows)
+
+    async def _measure(self, size: Sizes, kills: int, fault: str) -> Figures:
+        toll = await run_kills(kills, pace=float(size.get("KILL_PACE", 40)), fault=fault, seed=size.get("SEED", 4))
+        clean = toll.slots.longest <= CLEAN_SECONDS and toll.slots.uncounted == 0
+        return Figures(
+            toll.sound and clean and toll.ends == kills,
+            {
+                "dialers killed": f"{toll.ends} at {len(POINTS)} points",
+                **toll.rows(),
+                "slots clean after": f"{toll.slots.longest:.1f} s",
+                "calls without a slot": str(toll.slots.uncounted),
+            },
+        )
+
+
+PROOFS: list[Proof] = [Kills()]
