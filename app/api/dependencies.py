@@ -1,5 +1,6 @@
 """What a route may ask for: the parts of the process, and who is asking."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from app.auth.tokens import TokenVerifier
 from app.db import Database
 from app.live import LiveEvents
 from app.settings import Settings
+from campaigns.outcomes.page.html_report import PRESSES
 from telephony.outbound import Lines
 
 
@@ -29,6 +31,8 @@ class State:
     live: LiveEvents
     tokens: TokenVerifier = field(init=False)
     metrics: Metrics = field(default_factory=Metrics)
+    press: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PRESSES))
+    """Whoever makes a report's page holds it."""
 
     def __post_init__(self) -> None:
         self.tokens = TokenVerifier(self.settings)

@@ -1,5 +1,6 @@
 """The report page: of its own, true to the rows, and safe whatever things are called."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
@@ -9,8 +10,9 @@ import pytest
 
 from app.db import Database
 from app.ids import CampaignId, OrgId, new_id
+from campaigns.outcomes.page import html_report
 from campaigns.outcomes.page.facts import add_hours, gather_facts, guess_zone, write_money
-from campaigns.outcomes.page.html_report import render_page, write_page
+from campaigns.outcomes.page.html_report import PressBusy, render_page, write_page
 from campaigns.outcomes.progress import NoSuchCampaign
 from tests.db.outcome_world import NOON, add_attempt, add_campaign, add_contacts
 
@@ -103,7 +105,7 @@ async def test_the_facts_add_up_to_the_rows(db: Database, org: OrgId) -> None:
 
 async def test_the_page_is_whole_and_fetches_nothing(db: Database, org: OrgId) -> None:
     campaign = await lively_campaign(db, org, status="running")
-    page = await write_page(db, org, campaign)
+    page = await write_page(db, org, campaign, press=asyncio.Semaphore(1))
     reader = Reader(page)
     figures = [attributes for tag, attributes in reader.tags if tag == "figure"]
     assert len(figures) == 7
@@ -135,7 +137,7 @@ async def test_what_campaigns_and_outcomes_are_called_is_text_and_nothing_else(d
         contacts = await add_contacts(connection, org, campaign, 3)
         await add_attempt(connection, org, campaign, contacts[0], "<svg/onload=alert(1)>")
         await add_attempt(connection, org, campaign, contacts[1], "busy", result="busy", answered=False)
-    page = await write_page(db, org, campaign)
+    page = await write_page(db, org, campaign, press=asyncio.Semaphore(1))
     reader = Reader(page)
     assert not any(tag in ("script", "img", "b") and attributes for tag, attributes in reader.tags)
     assert not any("onload" in attributes for _, attributes in reader.tags)
@@ -146,9 +148,9 @@ async def test_what_campaigns_and_outcomes_are_called_is_text_and_nothing_else(d
 async def test_a_campaign_without_a_dial_has_a_page_too(db: Database, org: OrgId) -> None:
     async with db.system() as connection:
         campaign = await add_campaign(connection, org)
-    assert "Nothing to show yet." in await write_page(db, org, campaign)
+    assert "Nothing to show yet." in await write_page(db, org, campaign, press=asyncio.Semaphore(1))
     with pytest.raises(NoSuchCampaign):
-        await write_page(db, org, CampaignId(new_id()))
+        await write_page(db, org, CampaignId(new_id()), press=asyncio.Semaphore(1))
 
 
 def hour_row(zone: str | None, hour: datetime, *, dials: int, answered: int, example: str = "") -> dict[str, Any]:
@@ -172,3 +174,19 @@ def test_hours_are_those_of_the_place_that_rang_half_hours_and_summer_time_inclu
 def test_money_is_written_with_the_digits_of_its_currency() -> None:
     assert write_money(123456.7, "USD") == "1,234.57"
     assert write_money(1234, "JPY") == "1,234"
+
+
+async def test_only_so_many_pages_are_made_at_a_time_and_who_waits_too_long_is_told_to_come_back(
+    db: Database, org: OrgId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with db.system() as connection:
+        campaign = await add_campaign(connection, org)
+    press = asyncio.Semaphore(1)
+    monkeypatch.setattr(html_report, "PATIENCE_SECONDS", 0.05)
+    async with press:
+        with pytest.raises(PressBusy) as raised:
+            await write_page(db, org, campaign, press=press)
+    assert raised.value.extra == {"retry_after_seconds": 30}
+    with pytest.raises(NoSuchCampaign):
+        await write_page(db, org, CampaignId(new_id()), press=press)
+    assert "Nothing to show yet." in await write_page(db, org, campaign, press=press)

@@ -107,12 +107,14 @@ async def get_results(
         200: {
             "description": "No script, nothing fetched: plots stand in the page itself.",
             "content": {"text/html": {}},
-        }
+        },
+        **problem_responses(503),
     },
 )
 async def get_report(state: Parts, principal: Reading, campaign_id: UUID) -> HTMLResponse:
-    """Funnel, outcomes, answer rate by hour and zone, lengths, latency, cost. Looks at every attempt once."""
-    page = await write_page(*_named(state, principal, campaign_id), **_as(principal))
+    """Funnel, outcomes, answer rate by hour and zone, lengths, latency, cost. Looks at every attempt once, and only
+    two pages are made at a time: 503 with Retry-After where others take long."""
+    page = await write_page(*_named(state, principal, campaign_id), press=state.press, **_as(principal))
     return HTMLResponse(page, headers=PAGE_HEADERS)
 
 

@@ -10,17 +10,41 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from app.db import Database
+from app.errors import Unavailable
 from app.ids import CampaignId, OrgId
 from campaigns.outcomes.page.facts import Facts, Outcome, gather_facts, write_money
 from campaigns.outcomes.page.figures import percentile, plot_all
 
+PRESSES = 2
+"""Pages that a process makes at once: each reads all attempts of its campaign, on a connection that others want too."""
+PATIENCE_SECONDS = 20.0
+
+
+class PressBusy(Unavailable):
+    """Other reports are being made; large campaigns take a while."""
+
+    code = "reports_busy"
+
 
 async def write_page(
-    db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
+    db: Database,
+    org_id: OrgId,
+    campaign_id: CampaignId,
+    *,
+    press: asyncio.Semaphore,
+    claims: Mapping[str, Any] | None = None,
 ) -> str:
-    """The page, as of now. Raises NoSuchCampaign."""
-    facts = await gather_facts(db, org_id, campaign_id, claims=claims)
-    return await asyncio.to_thread(render_page, facts)
+    """The page, as of now. `press`: PRESSES of them, one for the whole process. Raises NoSuchCampaign, PressBusy."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await press.acquire()
+    except TimeoutError as error:
+        raise PressBusy("Other reports are being made; ask again.", retry_after_seconds=30) from error
+    try:
+        facts = await gather_facts(db, org_id, campaign_id, claims=claims)
+        return await asyncio.to_thread(render_page, facts)
+    finally:
+        press.release()
 
 
 def render_page(facts: Facts) -> str:
