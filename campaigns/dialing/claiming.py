@@ -13,9 +13,11 @@ from app.ids import CampaignId, OrgId
 from campaigns.dialing import attempt_store, claim_store
 from campaigns.dialing.attempts import Claim, Terms, Times
 from campaigns.dialing.lanes import store as lane_store
+from campaigns.dialing.people.floors import read_floors
 from campaigns.gates.calling import judge_hours
 from campaigns.gates.policy import load_policy
 from campaigns.rules.callbacks import recall
+from campaigns.rules.pace.predictive import Floor
 from campaigns.rules.pacing import Lane, Mode, OrgLimits, Pace, Room, plan_claims, rate_now
 
 Paced = TypeVar("Paced", Room, Lane)
@@ -79,7 +81,8 @@ async def _plan(connection: Connection, org_id: OrgId, rows: Sequence[Row], lead
     settings = await lane_store.select_line_settings(connection, org_id)
     dialable = [row for row in rows if row["dialable"]]
     served = await claim_store.count_served(connection, [row["id"] for row in dialable]) if len(dialable) > 1 else None
-    rooms = [_bring_near(_read_room(row, served), lead_seconds) for row in dialable]
+    floors = await read_floors(connection, org_id, rows)
+    rooms = [_bring_near(_read_room(row, served, floors.get(row["id"])), lead_seconds) for row in dialable]
     lanes = [_bring_near(_read_lane(lane, rows, others), lead_seconds) for lane in lane_rows]
     return dict(plan_claims(rooms, lanes, _read_limits(settings, rows, others), now=utc_now()))
 
@@ -108,7 +111,7 @@ def _read_terms(row: Row) -> Terms:
     )
 
 
-def _read_room(row: Row, served: Mapping[UUID, int] | None) -> Room:
+def _read_room(row: Row, served: Mapping[UUID, int] | None, floor: Floor | None = None) -> Room:
     return Room(
         campaign_id=row["id"],
         max_concurrent=row["max_concurrent"],
@@ -124,6 +127,7 @@ def _read_room(row: Row, served: Mapping[UUID, int] | None) -> Room:
         served=None if served is None else float(served.get(row["id"], 0)),
         running_since=row["running_since"],
         pace=Pace.model_validate(row["pace"]),
+        floor=floor,
     )
 
 
