@@ -86,8 +86,9 @@ class TeamAgent(Agent):
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
     ) -> AsyncIterable[llm.ChatChunk | str | FlushSentinel]:
-        """LiveKit's own, silent once the call is being ended: models love to answer a tool's result."""
-        if self.state.ended:
+        """LiveKit's own, silent where people talk, and once the call is being ended: models love to answer a tool's
+        result."""
+        if self.state.ended or self.state.silent:
             return
         async for chunk in Agent.default.llm_node(self, chat_ctx, tools, model_settings):
             yield chunk

@@ -36,6 +36,8 @@ class ConversationState:
     active: str = ""
     """The name of the agent that has the call; the entry agent's, or the one to rescue."""
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
+    silent: bool = False
+    """People take this call: the agents listen and say nothing by themselves."""
     ended: bool = False
     """`end_call` ran: whatever else comes up, nothing more is said."""
     details: dict[str, str] = field(default_factory=dict[str, str])

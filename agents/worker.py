@@ -23,6 +23,7 @@ from agents.course.ending import Ending, watch_person, watch_room
 from agents.course.opening import NobodyCame, Opened, open_call, prepare_agents
 from agents.course.person import find_person, has_answered
 from agents.desk import Desk, OpenCalls
+from agents.floor.connecting import end_for_operator, give_to_operator
 from agents.record.recording import Recording
 from agents.record.transcript import Transcript
 from agents.session import build_noise_cancellation, seat_session, start_session
@@ -213,12 +214,17 @@ async def converse(context: JobContext, desk: Desk, db: Database, opened: Opened
         running = seat_session(room, state, person, providers, desk.settings)
         try:
             transcript.listen(running.session, lambda: state.active)
-            keep_company(Company(desk, db, room, call, person, state, ending, running, transcript))
+            company = Company(desk, db, room, call, person, state, ending, running, transcript)
+            keep_company(company)
             answering = watch_answer(db, call, state, running)
             await start_session(running, room, state, recording, answering)
+            if opened.floor:
+                running.keep(give_to_operator(company, opened.floor, recording), name="operator")
             with desk.calls.hold(context.job.id, ending):
                 cause = await ending.wait()
             await wrap_up.end_by(db, desk.settings, call, cause)
+            if opened.floor:
+                await end_for_operator(db, call)
         finally:
             await running.close()
     finally:

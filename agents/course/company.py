@@ -37,14 +37,16 @@ class Company:
 
 
 def keep_company(company: Company) -> None:
-    """Start it all; the running session owns the tasks."""
+    """Start it all; the running session owns the tasks. Where people take the call, the answer and what fails are no
+    matter of the agents'."""
     running, ending = company.running, company.ending
     session, state, voice = running.session, company.state, company.desk.engines.speaking
     pressed = listen_for_keys(company.room, company.person, company.transcript)
     running.keep(warm_first_words(company), name="first words")
     running.keep(beat(company), name="heartbeat")
-    running.keep(note_answer(company), name="answer")
-    running.keep(Apologies(session, state, voice).run(ending), name="apologies")
+    if not state.silent:
+        running.keep(note_answer(company), name="answer")
+        running.keep(Apologies(session, state, voice).run(ending), name="apologies")
     running.keep(Patience(session, state).run(ending), name="patience")
     running.keep(take_keys(session, state, pressed), name="keys")
     running.keep(limit_duration(session, state, ending), name="longest call")
@@ -55,7 +57,7 @@ async def warm_first_words(company: Company) -> None:
     state = company.state
     agent = state.definition.agent(state.active)
     words = state.definition.rescue_line if state.rescue else agent.greeting
-    if words:
+    if words and not state.silent:
         await company.desk.engines.speaking.warm([state.fill(words)], agent.voice.speed)
 
 

@@ -20,6 +20,7 @@ from agents.team.teams import load_team_version
 from app.db import Database
 from app.errors import NotFound
 from telephony.calls import Call, Direction, DispatchMetadata, End, EndReason, EndResult, leave_hint, load_call
+from telephony.floor.answered import FloorCall, find_floor
 from telephony.inbound import answer_inbound, read_sip_arrival
 
 SIP_LEG_SECONDS = 3.0
@@ -34,13 +35,15 @@ class NobodyCame(NotFound):
 
 @dataclass(frozen=True)
 class Opened:
-    """A call, the team that has it, and for a rescue what was said so far and by whom last."""
+    """A call, the team that has it, and for a rescue what was said so far and by whom last. `floor`: whose call it is
+    where people take it, not the agents."""
 
     call: Call
     definition: TeamDefinition
     rescue: bool = False
     history: NotGivenOr[ChatContext] = NOT_GIVEN
     active: str = ""
+    floor: FloorCall | None = None
 
 
 async def open_call(db: Database, room: rtc.Room, metadata: DispatchMetadata) -> Opened:
@@ -50,12 +53,13 @@ async def open_call(db: Database, room: rtc.Room, metadata: DispatchMetadata) ->
         raise NobodyCame("The call is over, or has no team.")
     async with db.system() as connection:
         definition = (await load_team_version(connection, call.team_version_id)).definition
+        floor = await find_floor(connection, call.attempt_id, call.from_number)
         if not metadata.rescue:
-            return Opened(call, definition)
+            return Opened(call, definition, floor=floor)
         turns = await transcript_store.select_turns(connection, call.id)
         last = await transcript_store.select_last_agent(connection, call.id)
     known = any(agent.name == last for agent in definition.agents)
-    return Opened(call, definition, True, write_chat_context(turns), last if last and known else "")
+    return Opened(call, definition, True, write_chat_context(turns), last if last and known else "", floor)
 
 
 async def identify_call(db: Database, room: rtc.Room, metadata: DispatchMetadata) -> Call:
@@ -102,7 +106,9 @@ def prepare_agents(
         on_handoff=on_handoff,
         variables=call.variables,
         zone=find_zone(call),
-        answered=answered,
+        # Where people take the call no agent waits for the answer to speak.
+        answered=answered and opened.floor is None,
+        silent=opened.floor is not None,
         rescue=opened.rescue,
         active=opened.active,
     )

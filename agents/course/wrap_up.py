@@ -20,7 +20,9 @@ log = get_logger(__name__)
 
 LAST_WORDS_SECONDS = 0.4
 """What was played here is still on its way to the telephone: jitter buffers on both sides of LiveKit SIP."""
-SPOKEN_ENDS = frozenset({EndReason.AGENT_ENDED, EndReason.SILENCE, EndReason.MAX_DURATION, EndReason.LOST})
+SPOKEN_ENDS = frozenset(
+    {EndReason.AGENT_ENDED, EndReason.SILENCE, EndReason.MAX_DURATION, EndReason.LOST, EndReason.NO_OPERATOR}
+)
 
 
 async def end_by(db: Database, settings: Settings, call: Call, cause: Cause) -> None:

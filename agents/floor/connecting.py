@@ -1,0 +1,138 @@
+"""The answered call of a campaign whose calls people take: an operator hears the callee within two seconds of the
+greeting, or the callee hears who called. The agents stay silent all the while."""
+
+import asyncio
+from contextlib import suppress
+from uuid import UUID
+
+from agents.course.company import Company, wait_for_pickup
+from agents.course.person import has_answered
+from agents.floor.screening import Greeted, Screening, judge_greeting
+from agents.floor.seat import OperatorSeat, record_operator
+from agents.record.recording import Recording
+from app.db import Database, DatabaseUnavailable
+from app.logs import get_logger
+from telephony.calls import AtFault, Call, End, EndReason, EndResult, leave_hint, mark_answered
+from telephony.floor.answered import (
+    FloorCall,
+    abandon_call,
+    connect_operator,
+    finish_floor_call,
+    note_machine,
+    reserve_operator,
+)
+from telephony.floor.operators import operator_identity
+
+log = get_logger(__name__)
+
+ASK_AGAIN_SECONDS = 0.1
+MESSAGE_SECONDS = 30.0
+ABANDONED = End(EndResult.COMPLETED, EndReason.NO_OPERATOR, AtFault.US)
+MACHINE = End(EndResult.COMPLETED, EndReason.MACHINE)
+OPERATOR_LEFT = End(EndResult.COMPLETED, EndReason.OPERATOR_ENDED)
+
+
+async def give_to_operator(company: Company, floor: FloorCall, recording: Recording) -> None:
+    """From the answer to the end of the talk, or to the message for whom nobody was there."""
+    call, state = company.call, company.state
+    speed = state.definition.agent(state.active).voice.speed
+    company.running.keep(company.desk.engines.speaking.warm([floor.message], speed), name="warm message")
+    if has_answered(call, company.person):
+        await company.running.wait_until_heard()
+    else:
+        await wait_for_pickup(company)
+    screening = Screening(company.running.session)
+    with suppress(DatabaseUnavailable):
+        await mark_answered(company.db, call.id)
+    if not state.rescue and await screening.judge() is Greeted.MACHINE:
+        await leave_machine(company, floor)
+        return
+    seat = await find_seat(company, floor, screening)
+    screening.close()
+    if seat is not None:
+        await accompany(company, seat, recording)
+    elif not company.ending.is_over:
+        await apologize(company, floor)
+
+
+async def find_seat(company: Company, floor: FloorCall, screening: Screening) -> OperatorSeat | None:
+    """An operator who can be heard, within the time that the law gives; None where there is none, or where it turned
+    out to be a machine."""
+    try:
+        async with asyncio.timeout(floor.connect_seconds):
+            operator_id = await reserve_soon(company, floor)
+            log.info("an operator is called", call_id=str(company.call.id), operator_id=str(operator_id))
+            return await seat_operator(company, floor, operator_id, screening)
+    except (TimeoutError, DatabaseUnavailable):
+        return None
+
+
+async def reserve_soon(company: Company, floor: FloorCall) -> UUID:
+    """Whoever is free first."""
+    while True:
+        operator_id = await reserve_operator(company.db, company.call, floor)
+        if operator_id is not None:
+            return operator_id
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+
+async def seat_operator(
+    company: Company, floor: FloorCall, operator_id: UUID, screening: Screening
+) -> OperatorSeat | None:
+    """Once their microphone is in the room. Until then the greeting may still give a machine away."""
+    seat = OperatorSeat(company.room, operator_identity(operator_id))
+    connected = False
+    try:
+        while not await seat.is_heard(within_seconds=ASK_AGAIN_SECONDS):
+            if judge_greeting(screening.look()) is Greeted.MACHINE:
+                await leave_machine(company, floor)
+                return None
+        connected = await connect_operator(company.db, company.call, operator_id)
+    finally:
+        if not connected:
+            seat.close()
+    return seat if connected else None
+
+
+async def accompany(company: Company, seat: OperatorSeat, recording: Recording) -> None:
+    """The operator talks; the call is over when they leave."""
+    log.info("an operator has the call", call_id=str(company.call.id))
+    company.running.keep(record_operator(seat.track, recording), name="record operator")
+    try:
+        await seat.left.wait()
+    finally:
+        seat.close()
+    company.ending.end(OPERATOR_LEFT)
+
+
+async def leave_machine(company: Company, floor: FloorCall) -> None:
+    log.info("a machine answered", call_id=str(company.call.id))
+    with suppress(DatabaseUnavailable):
+        await note_machine(company.db, company.call, floor)
+    company.ending.end(MACHINE)
+
+
+async def apologize(company: Company, floor: FloorCall) -> None:
+    """What the law asks for where nobody was there: who called, and how to reach them. It sounds first and counts
+    beside it: a database that is away must not keep the callee in silence."""
+    log.warning("nobody was there in time", call_id=str(company.call.id))
+    company.running.keep(note_abandoned(company, floor), name="note abandoned")
+    try:
+        speech = company.running.session.say(floor.message, allow_interruptions=False)
+        await asyncio.wait_for(speech.wait_for_playout(), MESSAGE_SECONDS)
+    except (RuntimeError, TimeoutError):
+        log.warning("the message was not heard", call_id=str(company.call.id))
+    company.ending.end(ABANDONED)
+
+
+async def note_abandoned(company: Company, floor: FloorCall) -> None:
+    # The hint, because who hangs up during the message was abandoned all the same.
+    await abandon_call(company.db, company.call, floor)
+    await leave_hint(company.db, company.call.id, {"disposition": "abandoned"})
+
+
+async def end_for_operator(db: Database, call: Call) -> None:
+    """The call's row has ended: who had it writes up. Where it has not (another worker goes on) nothing changes."""
+    # The api sees it within a second, if we cannot say it.
+    with suppress(DatabaseUnavailable):
+        await finish_floor_call(db, call.id)
