@@ -72,13 +72,13 @@ class RowReader:
         batch = Batch(block, [], [*block.faults], [])
         phones = [block.columns[index] for index in self.columns.phones]
         names = self._cells(block, "name")
-        variables = self._write_variables(block)
+        variables = self.write_variables(block)
         has_facts = any(name != "name" for name in self.columns.facts)
         for row, line in enumerate(block.lines):
             if block.dirty and (odd := self._find_no_text(block, row)):
                 batch.rejected.append(odd)
                 continue
-            found = self._read_phones(block, row, phones, batch)
+            found = self.read_phones(block, row, phones, batch)
             if not found:
                 continue
             facts = self._read_facts(block, row) if has_facts else _NO_FACTS
@@ -90,7 +90,7 @@ class RowReader:
             batch.contacts.append(Contact(line, found[0], more, name or None, variables[row], *facts, row))
         return batch
 
-    def _write_variables(self, block: Block) -> Sequence[str]:
+    def write_variables(self, block: Block) -> Sequence[str]:
         """The JSON of every row's variables. As fast as it gets: keys are written once, and a cell is one C call."""
         names = self.columns.variables
         if not names:
@@ -100,7 +100,7 @@ class RowReader:
         written = [[encode_basestring(cell.strip()) for cell in block.columns[index]] for index in names.values()]
         return [pattern % cells for cells in zip(*written, strict=True)]
 
-    def _read_phones(self, block: Block, row: int, phones: Sequence[Sequence[str]], batch: Batch) -> list[E164]:
+    def read_phones(self, block: Block, row: int, phones: Sequence[Sequence[str]], batch: Batch) -> list[E164]:
         """The numbers that may be dialed, in order; none where the row has none, which is told."""
         found: list[E164] = []
         faults: list[RowFault] = []

@@ -25,7 +25,9 @@ from campaigns.imports.files.rows import BrokenFile, EmptyFile, Position, RowSou
 from campaigns.imports.opening import Elsewhere, ImportOptions, Opened, load_needs, open_import
 from campaigns.imports.reading import ImportNotFound, load_import
 from campaigns.imports.report import ImportReport
+from campaigns.imports.vectors.plain_rows import PlainReader, PlainRows
 from campaigns.imports.writing import store as contact_store
+from campaigns.imports.writing.plain import deal_plain, write_plain
 from campaigns.imports.writing.shares import Share, deal, write_contacts
 
 LANES = 2
@@ -199,7 +201,7 @@ async def _write_blocks(db: Database, job: Job) -> None:
     while batch is not None:
         began = time.monotonic()
         after = batch.block.after
-        shares = deal(batch, len(lanes))
+        shares = deal_plain(batch, len(lanes)) if isinstance(batch, PlainRows) else deal(batch, len(lanes))
         behind = [lane for lane, position in enumerate(lanes) if position.blocks < after.blocks]
         writing = [_write_share(db, job, lane, shares[lane], others) for lane in behind]
         # All come to their ends, also where one fails: none must write on after this function is left.
@@ -207,7 +209,7 @@ async def _write_blocks(db: Database, job: Job) -> None:
         for failed in done:
             if isinstance(failed, BaseException):
                 raise failed
-        batch = done[0] if isinstance(done[0], Batch) else None
+        batch = done[0] if isinstance(done[0], Batch | PlainRows) else None
         if await _is_dialing(db):
             await rest(REST_WHILE_DIALING * (time.monotonic() - began))
 
@@ -222,20 +224,22 @@ async def _is_dialing(db: Database) -> bool:
         return await store.is_any_running(connection)
 
 
-def _read_batches(job: Job, start: Position | None) -> Iterator[Batch]:
+def _read_batches(job: Job, start: Position | None) -> Iterator[Batch | PlainRows]:
+    plain = PlainReader(job.reader)
     for block in job.source.blocks(start):
-        yield job.reader.read(block)
+        yield plain.read(block) or job.reader.read(block)
 
 
-async def _write_share(db: Database, job: Job, lane: int, share: Share, others: Mapping[UUID, str]) -> None:
+async def _write_share(db: Database, job: Job, lane: int, share: Share | PlainRows, others: Mapping[UUID, str]) -> None:
     """One transaction. Raises ImportTakenOver."""
+    write = write_plain if isinstance(share, PlainRows) else write_contacts
     async with db.system() as connection:
-        counts, faults = await write_contacts(
+        counts, faults = await write(
             connection,
             job.org_id,
             job.campaign_id,
             job.id,
-            share,
+            share,  # type: ignore[arg-type] - the one that this way of writing takes
             columns=job.reader.columns,
             others=others,
             skip_elsewhere=job.options.elsewhere is Elsewhere.SKIP,

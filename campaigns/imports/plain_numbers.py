@@ -19,7 +19,7 @@ from telephony.toll_gate.destinations import REFUSED_PATTERNS, DialingRules
 SHORTEST_PLAIN = 7
 """National digits. Shorter ones may be emergency and short numbers."""
 
-_SPECIAL = ("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail")
+SPECIAL_KINDS = ("premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail")
 _MARKS = str.maketrans("", "", " -().")
 
 
@@ -29,19 +29,22 @@ class NumberReader:
     def __init__(self, region: str) -> None:
         self.region = region
         metadata = PhoneMetadata.metadata_for_region(region)
-        self._code = str(metadata.country_code) if metadata else ""
+        self.code = str(metadata.country_code) if metadata else ""
         self._national = _national_pattern(metadata) if metadata else None
 
     def read(self, written: str) -> E164:
         """Raises InvalidNumber."""
         digits = written.translate(_MARKS)
-        if written[:1] == "+":
-            code = calling_code(digits)
-            if code and international_pattern(code).fullmatch(digits):
-                return E164(digits)
-        elif self._national is not None and self._national.fullmatch(digits):
-            return E164(f"+{self._code}{digits}")
+        if self.reads_plainly(digits) and (written[:1] == "+" or digits[:1] != "+"):
+            return E164(digits if digits[:1] == "+" else f"+{self.code}{digits}")
         return parse_number(written, self.region)
+
+    def reads_plainly(self, digits: str) -> bool:
+        """Whether this is nothing but "+", code and national digits, or national digits of the region itself."""
+        if digits[:1] == "+":
+            code = calling_code(digits)
+            return code != "" and international_pattern(code).fullmatch(digits) is not None
+        return self._national is not None and self._national.fullmatch(digits) is not None
 
     def can_read(self, written: str) -> bool:
         try:
@@ -75,13 +78,23 @@ class Allowed:
             return rules.why_not(number)
         return None
 
+    def allows_range(self, prefix: str) -> bool:
+        """Whether all ten thousand numbers of this prefix ("+" and all digits but the last four) may be dialed: as far
+        as the patterns go that leave those four free."""
+        rules = self._rules
+        if any(longer.startswith(prefix) for longer in (*rules.own_numbers, *rules.refused_prefixes)):
+            return False
+        if rules.priced_prefixes is not None and not prefix.startswith(rules.priced_prefixes):
+            return False
+        return not prefix.startswith(rules.refused_prefixes) and self._plain.fullmatch(f"{prefix}0000") is not None
+
 
 def _ordinary(code: str, countries: Collection[str]) -> str:
     """National digits that are surely a fixed line or a mobile of the code's main country, if that is allowed."""
     metadata = _main_metadata(code)
     if metadata is None or metadata.id not in countries or metadata.leading_digits:
         return "(?!)"
-    special = "|".join(filter(None, (_shape(getattr(metadata, name)) for name in _SPECIAL)))
+    special = "|".join(filter(None, (_shape(getattr(metadata, name)) for name in SPECIAL_KINDS)))
     usual = "|".join(dict.fromkeys(filter(None, (_shape(metadata.fixed_line), _shape(metadata.mobile)))))
     barred = "|".join(filter(None, (special and f"(?:{special})$", metadata.national_prefix_for_parsing, "0")))
     return rf"(?!{barred})(?={_shape(metadata.general_desc)}$)(?:{usual})"

@@ -13,7 +13,7 @@ from campaigns.imports import store
 from campaigns.imports.columns import Columns
 from campaigns.imports.contacts import FaultKind
 from campaigns.imports.files.rows import RowFault
-from campaigns.outcomes.report import neutralize_formula
+from campaigns.outcomes.tables import neutralize_formula
 
 MOST_FAULTS_TOLD = 200
 """In the report itself; all of them are in `import_faults`."""

@@ -1,6 +1,5 @@
 """What one lane writes of a block: contacts, and what is to be said of rows."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -8,11 +7,11 @@ from uuid import UUID
 from app.db import Connection
 from app.ids import CampaignId, OrgId
 from campaigns.imports.columns import Columns
-from campaigns.imports.contacts import Batch, Contact, FaultKind, as_text, row_of
+from campaigns.imports.contacts import Batch, Contact, FaultKind
 from campaigns.imports.files.rows import Block, RowFault
-from campaigns.imports.report import COUNTS
 from campaigns.imports.writing import store
 from campaigns.imports.writing.store import NewFault
+from campaigns.imports.writing.told import Told
 
 
 @dataclass
@@ -53,7 +52,7 @@ async def write_contacts(
 ) -> tuple[dict[str, int], list[NewFault]]:
     """Good rows in, and what is to be said of the others. `others`: the campaigns whose waiting numbers are looked
     for, by id with their names."""
-    told = _Told(columns, share.block)
+    told = Told(columns, share.block)
     for fault in share.rejected:
         told.add(FaultKind.REJECTED, fault)
     for fault in share.warnings:
@@ -92,42 +91,3 @@ def _first_of_each(contacts: Sequence[Contact]) -> tuple[list[Contact], list[tup
         if first is not contact:
             repeats.append((contact, first))
     return list(firsts.values()), repeats
-
-
-@dataclass
-class _Told:
-    """Collects what is said of rows."""
-
-    columns: Columns
-    block: Block
-    accepted: int = 0
-    faults: list[NewFault] = field(default_factory=list[NewFault])
-    _of_line: dict[int, int] = field(default_factory=dict[int, int])
-
-    def tell(self, kind: FaultKind, contact: Contact, reason: str) -> None:
-        cells = row_of(self.block, contact.row)
-        written = next((cells[index].strip() for index in self.columns.phones if cells[index].strip()), "")
-        self.add(kind, RowFault(contact.line, self.columns.names[self.columns.phone], written, reason, cells))
-
-    def add(self, kind: FaultKind, fault: RowFault) -> None:
-        ordinal = self._of_line.get(fault.line, 0)
-        self._of_line[fault.line] = ordinal + 1
-        cells = json.dumps([as_text(cell) for cell in fault.cells], ensure_ascii=False)
-        texts = (as_text(fault.column), as_text(fault.value), as_text(fault.reason))
-        self.faults.append(NewFault(fault.line, ordinal, kind.value, *texts, cells))
-
-    def counts(self) -> dict[str, int]:
-        by_kind = {kind: sum(fault.kind == kind for fault in self.faults) for kind in FaultKind}
-        return dict(
-            zip(
-                COUNTS,
-                (
-                    self.accepted,
-                    by_kind[FaultKind.REJECTED],
-                    by_kind[FaultKind.DUPLICATE],
-                    by_kind[FaultKind.BLOCKED],
-                    by_kind[FaultKind.WARNING],
-                ),
-                strict=True,
-            )
-        )

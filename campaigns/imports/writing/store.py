@@ -1,12 +1,12 @@
 """The SQL of contacts that go in, and of what is said of rows. Every function takes the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 import uuid_utils
 
-from app.db import Connection
+from app.db import Connection, Row
 from campaigns.imports.contacts import Contact
 
 
@@ -91,6 +91,39 @@ async def insert_contacts(
         row = await connection.fetchrow(_INSERT, org_id, campaign_id, import_id, ids, lines, phones, names, variables)
     assert row is not None  # an aggregate always has one
     return Added(row["count"], row["blocked"] or [])
+
+
+async def copy_contacts(connection: Connection, columns: Sequence[str], data: bytes) -> None:
+    """`data`: in COPY's binary format. Raises UniqueViolationError where the campaign has one of the numbers."""
+
+    async def in_one_piece() -> AsyncIterator[bytes]:
+        yield data
+
+    await connection.copy_to_table("contacts", source=in_one_piece(), columns=columns, format="binary")
+
+
+async def select_known(connection: Connection, campaign_id: UUID, phones: Sequence[str]) -> dict[str, Row]:
+    """The numbers that the campaign has, each with its contact's `import_id` and `line`."""
+    rows = await connection.fetch(
+        "select phone, import_id, line from contacts where campaign_id = $1 and phone = any($2::text[])",
+        campaign_id,
+        phones,
+    )
+    return {row["phone"]: row for row in rows}
+
+
+async def select_listed(connection: Connection, org_id: UUID, campaign_id: UUID, phones: Sequence[str]) -> set[str]:
+    """The numbers that are on the do-not-call list of the organization or the campaign."""
+    rows = await connection.fetch(
+        """
+        select phone from do_not_call
+        where org_id = $1 and phone = any($3::text[]) and (campaign_id is null or campaign_id = $2)
+        """,
+        org_id,
+        campaign_id,
+        phones,
+    )
+    return {row["phone"] for row in rows}
 
 
 async def select_repeats(
