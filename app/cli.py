@@ -171,6 +171,14 @@ def rules(context: typer.Context) -> None:
 
 
 @app.command(context_settings=FORWARDS, add_help_option=False)
+def operators(context: typer.Context) -> None:
+    """Operators: the people who take calls; be one from here."""
+    from app.console.operators import operators as commands
+
+    commands(context.args or ["--help"], prog_name="trunkline operators")
+
+
+@app.command(context_settings=FORWARDS, add_help_option=False)
 def webhooks(context: typer.Context) -> None:
     """Webhooks: addresses that are told of campaign events, signed."""
     from app.console.webhooks import webhooks as commands

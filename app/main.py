@@ -10,7 +10,7 @@ from importlib.metadata import version
 import uvicorn
 from fastapi import FastAPI
 
-from app.api import api_keys, health, teams, webhook_endpoints
+from app.api import api_keys, health, operators, teams, webhook_endpoints
 from app.api.callees import contacts, do_not_call
 from app.api.calls import events, records
 from app.api.calls import routes as calls
@@ -27,6 +27,7 @@ from app.http.docs_page import serve_docs
 from app.live import LiveEvents
 from app.settings import Settings
 from campaigns.imports.resuming import watch_imports
+from telephony.floor.answered import watch_floor
 from telephony.outbound import build_lines
 from telephony.watch.rescue import watch_calls
 
@@ -52,6 +53,7 @@ ROUTERS = (
     do_not_call,
     dialing_rules,
     lanes,
+    operators,
     teams,
     numbers,
     trunks,
@@ -106,6 +108,8 @@ async def open_state(settings: Settings, metrics: Metrics) -> AsyncGenerator[Sta
         lines.keep(watch_calls(lines), name="watch calls")
         # And an import whose process died is finished by whoever is left.
         lines.keep(watch_imports(db), name="watch imports")
+        # Operators who vanished, and calls of theirs that ended without their worker.
+        lines.keep(watch_floor(db), name="watch floor")
         live = LiveEvents(settings.database_session_url or settings.database_url)
         await parts.enter_async_context(live.running())
         yield State(settings, db, lines, live, metrics)

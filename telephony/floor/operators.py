@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from app.auth.principal import Forbidden, Principal, Role
 from app.db import Connection, Row
 from app.errors import Conflict, InvalidInput, NotFound
@@ -40,6 +42,12 @@ class NoCall(Conflict):
     """No call is theirs at this moment."""
 
     code = "no_call"
+
+
+class NotAMember(InvalidInput):
+    """An operator is a member of the organization, or nobody in particular."""
+
+    code = "not_a_member"
 
 
 class UnknownCampaigns(InvalidInput):
@@ -144,11 +152,15 @@ async def add_operator(
     campaigns: Sequence[UUID] | None = None,
     wrap_up_seconds: int = 15,
 ) -> Operator:
-    """Offline, until they say that they are there. Raises OperatorExists, UnknownCampaigns."""
+    """Offline, until they say that they are there. Raises OperatorExists, NotAMember,
+    UnknownCampaigns."""
     await _check_campaigns(connection, org_id, campaigns)
-    operator_id = await store.insert_operator(
-        connection, org_id, name=name, user_id=user_id, campaigns=campaigns, wrap_up_seconds=wrap_up_seconds
-    )
+    try:
+        operator_id = await store.insert_operator(
+            connection, org_id, name=name, user_id=user_id, campaigns=campaigns, wrap_up_seconds=wrap_up_seconds
+        )
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotAMember("This user is no member of the organization.") from error
     if operator_id is None:
         raise OperatorExists("There is an operator of this name, or you are one already.")
     return await load_operator(connection, org_id, operator_id)
