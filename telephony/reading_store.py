@@ -45,6 +45,15 @@ async def select_call(connection: Connection, org_id: OrgId, call_id: UUID) -> R
     return await connection.fetchrow("select * from calls where org_id = $1 and id = $2", org_id, call_id)
 
 
+async def select_evaluation(connection: Connection, org_id: OrgId, call_id: UUID) -> Row | None:
+    """→ score, reason, judge, criteria, created_at; None while there is none."""
+    return await connection.fetchrow(
+        "select score, reason, judge, criteria, created_at from evaluations where org_id = $1 and call_id = $2",
+        org_id,
+        call_id,
+    )
+
+
 async def select_turns(
     connection: Connection, org_id: OrgId, call_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[Row]:

@@ -17,7 +17,7 @@ from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_at
 from campaigns.rules.callbacks import read_callback, remember, zone_for
 from campaigns.rules.dispositions import Disposition, OutcomeCodes, decide_disposition
 from campaigns.rules.retries import Facts, NextTry, RetryRule, plan_next
-from telephony.calls import AtFault, End, EndReason, EndResult
+from telephony.calls import AnsweredBy, AtFault, End, EndReason, EndResult
 
 SETTLE_AT_ONCE = 500
 
@@ -69,6 +69,7 @@ def decide(row: Row, now: datetime) -> Settlement:
         read_end(row),
         row["hint"],
         answered=row["answered_at"] is not None,
+        by_machine=row["answered_by"] == AnsweredBy.MACHINE,
         codes=OutcomeCodes.read(row["outcomes"]),
     )
     zone, answered = zone_for(row["time_zone"], row["dialed"]), row["answered_at"] is not None

@@ -70,6 +70,7 @@ async def load_canary_counts(connection: Connection, campaign_id: CampaignId) ->
         settled=row["settled"],
         answered=row["answered"],
         failed=row["failed"],
+        judged=row["judged"],
         scored=row["scored"],
         mean_score=row["mean_score"],
         quiet_seconds=row["quiet_seconds"],

@@ -26,25 +26,24 @@ async def select_off_canary(connection: Connection) -> Sequence[Row]:
 
 
 async def count_canary(connection: Connection, campaign_id: UUID) -> Row:
-    """The dials since the campaign was started: dialed (claimed ones too), settled, answered, failed, scored,
-    mean_score, quiet_seconds since the last one was over, and waiting: contacts that still could be dialed.
-
-    A score is what judged a conversation left in its call's hint: {"score": 0 to 1}.
-    """
+    """The dials since the campaign was started: dialed (claimed ones too), settled, answered, failed, judged, scored,
+    mean_score, quiet_seconds since the last one was over, and waiting: contacts that still could be dialed."""
     row = await connection.fetchrow(
         """
         with dials as (
           select a.status, a.settled_at, k.answered_at is not null as answered,
                  coalesce(k.end_result = 'failed' and k.end_at_fault in ('carrier', 'us'), false) as failed,
-                 case when jsonb_typeof(k.hint -> 'score') = 'number' then (k.hint ->> 'score')::float8 end as score
+                 e.call_id is not null as judged, e.score
           from campaigns c
           join attempts a on a.campaign_id = c.id and a.claimed_at >= c.resumed_at and a.status <> 'released'
           left join calls k on k.id = a.call_id
+          left join evaluations e on e.call_id = k.id
           where c.id = $1 and (a.status <> 'settled' or a.dialed_at is not null)
         )
         select count(*) as dialed, count(*) filter (where status = 'settled') as settled,
                count(*) filter (where status = 'settled' and answered) as answered,
                count(*) filter (where status = 'settled' and failed) as failed,
+               count(*) filter (where status = 'settled' and answered and judged) as judged,
                count(score) filter (where status = 'settled' and answered) as scored,
                avg(score) filter (where status = 'settled' and answered) as mean_score,
                coalesce(extract(epoch from clock_timestamp() - max(settled_at)), 0)::float8 as quiet_seconds,

@@ -41,8 +41,11 @@ COLUMNS = (
     "currency",
     "contact_id",
     "attempt_id",
+    "answered_by",
+    "score",
 )
-"""Of an attempt; the conversation's details follow, `details.NAME` each. `cost_minor`: cents or the like."""
+"""Of an attempt; the conversation's details follow, `details.NAME` each. `cost_minor`: cents or the like.
+`answered_by`: person or machine. `score`: 0 to 1, by the team's criteria."""
 
 CONTACT_COLUMNS = (
     "line",
@@ -65,6 +68,8 @@ CONTACT_COLUMNS = (
     "blocked_by",
     "blocked_reason",
     "contact_id",
+    "answered_by",
+    "score",
 )
 """Of a contact; `variables.NAME` of the list and `details.NAME` of its last conversation follow."""
 
@@ -178,6 +183,8 @@ def attempt_record(row: Row, codes: OutcomeCodes) -> dict[str, Any]:
         "currency": row["currency"],
         "contact_id": str(row["contact_id"]),
         "attempt_id": str(row["id"]),
+        "answered_by": row["answered_by"],
+        "score": row["score"],
         "details": details,
     }
 
@@ -208,6 +215,8 @@ def contact_record(row: Row, codes: OutcomeCodes) -> dict[str, Any]:
         "blocked_by": row["blocked_by"],
         "blocked_reason": row["blocked_reason"],
         "contact_id": str(row["id"]),
+        "answered_by": row["answered_by"],
+        "score": row["score"],
         "variables": row["variables"],
         "details": _details(hint),
     }

@@ -60,11 +60,13 @@ async def select_attempts_page(
         select a.id, a.claimed_at, a.contact_id, c.line, c.phone,
                coalesce(c.name, c.variables ->> 'name') as name, a.phone as dialed_number, a.ordinal, a.status,
                a.disposition, a.detail, a.dialed_at, a.call_id, k.end_result, k.end_reason, k.end_at_fault,
-               k.ringing_at, k.answered_at, k.ended_at, k.hint, m.charged as cost_thousandths, m.currency
+               k.ringing_at, k.answered_at, k.ended_at, k.hint, k.answered_by, m.charged as cost_thousandths,
+               m.currency, e.score
         from attempts a
         join contacts c on c.id = a.contact_id
         left join calls k on k.id = a.call_id
         left join dial_charges m on m.call_id = a.call_id
+        left join evaluations e on e.call_id = a.call_id
         where a.org_id = $1 and a.campaign_id = $2 and a.dialed_at is not null
           and ($3::timestamptz is null or (a.claimed_at, a.id) > ($3, $4::uuid))
         order by a.claimed_at, a.id limit $5
@@ -87,11 +89,11 @@ async def select_contacts_page(
                coalesce(c.name, c.variables ->> 'name') as name, c.variables, c.status, c.disposition,
                c.attempts_made, c.due_at, c.finished_at, c.time_zone, c.consent_at, c.consent_expires_at,
                c.consent_source, c.blocked_by, c.blocked_reason, c.callback_at, l.dialed_at, l.dialed_number,
-               l.answered_at, l.ended_at, l.hint
+               l.answered_at, l.ended_at, l.hint, l.answered_by, l.score
         from contacts c
         left join lateral (
-          select a.dialed_at, a.phone as dialed_number, k.answered_at, k.ended_at, k.hint
-          from attempts a left join calls k on k.id = a.call_id
+          select a.dialed_at, a.phone as dialed_number, k.answered_at, k.ended_at, k.hint, k.answered_by, e.score
+          from attempts a left join calls k on k.id = a.call_id left join evaluations e on e.call_id = a.call_id
           where a.contact_id = c.id and a.dialed_at is not null order by a.claimed_at desc, a.id desc limit 1
         ) l on true
         where c.org_id = $1 and c.campaign_id = $2 and ($3::text is null or c.phone > $3)

@@ -13,8 +13,9 @@ class Canary(BaseModel):
     """`campaigns.canary`. The first `contacts` are dialed, 0: no canary; then the campaign goes on only if all holds.
 
     `least_answer_rate`: of those dialed, answered by a person or a machine. `most_failed`: of those dialed, failed by
-    the carrier or by us. `least_score`: the mean eval score of the answered calls, 0 to 1; None: not asked for, else
-    it is waited for `patience_seconds` after the last call.
+    the carrier or by us. `least_score`: the mean score (docs/teams.md) of the conversations, 0 to 1; None: not asked
+    for. Evaluations are waited for until `patience_seconds` after the last call; then `least_scored` calls must have
+    a score.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,6 +24,7 @@ class Canary(BaseModel):
     least_answer_rate: float = Field(default=0.05, ge=0.0, le=1.0)
     most_failed: float = Field(default=0.2, ge=0.0, le=1.0)
     least_score: float | None = Field(default=None, ge=0.0, le=1.0)
+    least_scored: int = Field(default=1, ge=1, le=100_000)
     patience_seconds: float = Field(default=900.0, ge=0.0)
 
 
@@ -30,13 +32,15 @@ class Canary(BaseModel):
 class CanaryCounts:
     """The canary's first tries so far. `contacts`: all that the campaign could dial, if they are fewer than the rule
     asks for. `dialed`: claimed ones too. `settled`: of these, over. `answered`, `failed`: of the settled.
-    `scored`, `mean_score`: of the answered. `quiet_seconds`: since the last one was settled."""
+    `judged`: of the answered, evaluated, with a score or without one. `scored`, `mean_score`: of these, with one.
+    `quiet_seconds`: since the last one was settled."""
 
     contacts: int
     dialed: int = 0
     settled: int = 0
     answered: int = 0
     failed: int = 0
+    judged: int = 0
     scored: int = 0
     mean_score: float | None = None
     quiet_seconds: float = 0.0
@@ -80,10 +84,11 @@ def decide_canary(counts: CanaryCounts, rule: Canary) -> CanaryVerdict:
 def _decide_score(counts: CanaryCounts, rule: Canary) -> CanaryVerdict:
     if rule.least_score is None or counts.answered == 0:
         return CanaryVerdict(Step.GO_ON)
-    if counts.scored < counts.answered and counts.quiet_seconds < rule.patience_seconds:
-        return CanaryVerdict(Step.WAIT, f"{counts.scored} of {counts.answered} answered calls have their score")
-    if counts.mean_score is None:
-        return _stop("no call was scored in time", f"a mean score of {rule.least_score:.2f} is asked for")
+    if counts.judged < counts.answered and counts.quiet_seconds < rule.patience_seconds:
+        return CanaryVerdict(Step.WAIT, f"{counts.judged} of {counts.answered} answered calls are evaluated")
+    if counts.mean_score is None or counts.scored < rule.least_scored:
+        found = f"{counts.scored} of {counts.answered} answered calls got a score"
+        return _stop(found, f"at least {rule.least_scored} must have one, with a mean of {rule.least_score:.2f}")
     if counts.mean_score < rule.least_score:
         scored = f"the mean score of {counts.scored} calls is {counts.mean_score:.2f}"
         return _stop(scored, f"at least {rule.least_score:.2f} is asked for")

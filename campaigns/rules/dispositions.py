@@ -145,8 +145,10 @@ def read_word(hint: Mapping[str, Any]) -> str | None:
     return (spell(word) or None) if isinstance(word, str) else None
 
 
-def decide_disposition(end: End, hint: Mapping[str, Any], *, answered: bool, codes: OutcomeCodes = DEFAULT) -> str:
-    """The outcome of a call that ended so, as the engine acts upon it.
+def decide_disposition(
+    end: End, hint: Mapping[str, Any], *, answered: bool, by_machine: bool = False, codes: OutcomeCodes = DEFAULT
+) -> str:
+    """The outcome of a call that ended so, as the engine acts upon it. `by_machine`: what answered was heard to be one.
 
     What the conversation itself recorded (`hint["disposition"]`) wins, but only if there was one: a hint on a call
     that nobody answered says nothing. `codes` has the last word, except over SETTLED_FOR_GOOD.
@@ -154,6 +156,8 @@ def decide_disposition(end: End, hint: Mapping[str, Any], *, answered: bool, cod
     word = read_word(hint) if answered else None
     if word is None:
         word = _decide_by_end(end, answered=answered)
+        if word is Disposition.REACHED and by_machine:
+            word = Disposition.VOICEMAIL
     return codes.mapping.get(word, word)
 
 

@@ -4,7 +4,7 @@ alter table public.calls
   -- null: nobody can say, or nobody was asked (inbound)
   add column answered_by text check (answered_by in ('person', 'machine')),
   -- {"by": "words" | "beep" | "sit" | "end", …}: how that was found out
-  add column answered_by_evidence jsonb not null default '{}';
+  add column answered_by_evidence jsonb;
 
 -- At most one a call. A row without a score says why there is none: the judge failed, or there was nothing to judge.
 create table public.evaluations (

@@ -168,8 +168,14 @@ async def test_a_strange_attempt_or_campaign_has_no_evidence(db: Database, org: 
     ],
 )
 def test_who_answered_is_said_only_where_something_says_so(changes: dict[str, Any], verdict: str) -> None:
-    row = {"answered_at": NOON, "end_reason": "callee_hung_up", "disposition": "reached"} | changes
-    assert judge_answerer(row)["verdict"] == verdict
+    told = {"answered_at": NOON, "end_reason": "callee_hung_up", "disposition": "reached", "answered_by": None}
+    assert judge_answerer(told | changes)["verdict"] == verdict
+
+
+def test_who_was_heard_to_answer_stands_with_how_that_is_known() -> None:
+    heard = {"answered_by": "machine", "answered_by_evidence": {"by": "beep", "because": "heard 1000 Hz for 0.50 s"}}
+    told = {"answered_at": NOON, "end_reason": "callee_hung_up", "disposition": "reached"} | heard
+    assert judge_answerer(told) == {"verdict": "machine", "by": "beep", "because": "heard 1000 Hz for 0.50 s"}
 
 
 async def test_evidence_and_report_come_over_rest_to_those_who_may(api: Api) -> None:

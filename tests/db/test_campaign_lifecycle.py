@@ -148,7 +148,9 @@ async def test_a_canary_waits_for_the_scores_of_its_conversations(db: Database, 
     await judge_canaries(db)
     assert (await reload(db, campaign)).canary_status == "dialing"
     async with db.system() as connection:
-        await connection.execute("update calls set hint = '{\"score\": 0.6}'")
+        await connection.execute(
+            "insert into evaluations (call_id, org_id, score) select id, org_id, 0.6 from calls where org_id = $1", org
+        )
     await judge_canaries(db)
     judged = await reload(db, campaign)
     assert judged.canary_status == "stopped"

@@ -73,3 +73,12 @@ def test_the_code_of_an_outcome_is_that_of_the_word_recorded_else_of_the_disposi
 def test_the_default_codes_change_nothing() -> None:
     assert OutcomeCodes.read({}) == OutcomeCodes()
     assert OutcomeCodes().code_of("no-answer", {}) == "no-answer"
+
+
+def test_an_answer_that_was_heard_to_be_a_machine_is_voicemail_unless_the_conversation_says_more() -> None:
+    over = End(EndResult.COMPLETED, EndReason.CALLEE_HUNG_UP)
+    assert decide_disposition(over, {}, answered=True, by_machine=True) == Disposition.VOICEMAIL
+    left = {"disposition": "voicemail_left"}
+    assert decide_disposition(over, left, answered=True, by_machine=True) == Disposition.VOICEMAIL_LEFT
+    lost = End(EndResult.FAILED, EndReason.LOST)
+    assert decide_disposition(lost, {}, answered=True, by_machine=True) == Disposition.FAILED

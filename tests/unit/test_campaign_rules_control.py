@@ -54,11 +54,21 @@ def test_a_share_exactly_at_its_limit_holds() -> None:
 
 def test_the_score_is_waited_for_and_then_judged() -> None:
     rule = RULE.model_copy(update={"least_score": 0.8, "patience_seconds": 60.0})
-    assert decide_canary(replace(ALL_OVER, scored=7, mean_score=0.9), rule).step is Step.WAIT
-    assert decide_canary(replace(ALL_OVER, scored=7, mean_score=0.9, quiet_seconds=61), rule).step is Step.GO_ON
+    waits = decide_canary(replace(ALL_OVER, judged=7, scored=7, mean_score=0.9), rule)
+    assert (waits.step, waits.reason) == (Step.WAIT, "7 of 8 answered calls are evaluated")
+    late = replace(ALL_OVER, judged=7, scored=7, mean_score=0.9, quiet_seconds=61)
+    assert decide_canary(late, rule).step is Step.GO_ON
     assert decide_canary(replace(ALL_OVER, quiet_seconds=61), rule).step is Step.STOP
-    low = decide_canary(replace(ALL_OVER, scored=8, mean_score=0.7), rule)
+    low = decide_canary(replace(ALL_OVER, judged=8, scored=8, mean_score=0.7), rule)
     assert low.reason == "Canary: the mean score of 8 calls is 0.70; at least 0.80 is asked for."
+
+
+def test_too_few_scores_are_said_and_not_taken_for_good_ones() -> None:
+    rule = RULE.model_copy(update={"least_score": 0.8, "least_scored": 3})
+    few = decide_canary(replace(ALL_OVER, judged=8, scored=2, mean_score=1.0), rule)
+    told = "Canary: 2 of 8 answered calls got a score; at least 3 must have one, with a mean of 0.80."
+    assert (few.step, few.reason) == (Step.STOP, told)
+    assert decide_canary(replace(ALL_OVER, judged=8, scored=3, mean_score=1.0), rule).step is Step.GO_ON
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30), st.integers(0, 30))

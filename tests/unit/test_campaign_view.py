@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.console.campaigns.view import counts_of, describe_pace, describe_progress, describe_span
+from app.console.campaigns.view import counts_of, describe_canary, describe_pace, describe_progress, describe_span
 
 PROGRESS: dict[str, Any] = {
     "at": "2026-11-20T17:28:00Z",
@@ -42,3 +42,13 @@ def test_another_second_is_no_news_and_another_contact_is() -> None:
 )
 def test_a_span_is_told_in_the_unit_that_fits(seconds: float, text: str) -> None:
     assert describe_span(seconds) == text
+
+
+def test_the_first_dials_are_told_beside_the_counts_while_they_are_judged() -> None:
+    counts = {"dialed": 12, "settled": 9, "answered": 4, "failed": 0}
+    look = {"status": "dialing", **counts, "judged": 3, "scored": 2, "mean_score": 0.905, "reason": "9 of 50 are over"}
+    told = "dialing: 12 dialed, 9 settled, 4 answered, 0 failed, 2 of 3 evaluated calls scored 0.91. 9 of 50 are over"
+    assert describe_canary(look) == told
+    assert describe_progress({**PROGRESS, "canary": look}, seconds=60).endswith(f"; canary {told}")
+    passed = {"status": "passed", **counts, "judged": 0, "scored": 0, "mean_score": None, "reason": ""}
+    assert describe_canary(passed) == "passed: 12 dialed, 9 settled, 4 answered, 0 failed"

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import JSONResponse
 
 from app.api.calls.placing import Ask, place_for
-from app.api.calls.shapes import CallOut, NewCall, render_call
+from app.api.calls.shapes import CallDetailOut, CallOut, EvaluationOut, NewCall, render_call
 from app.api.dependencies import Parts, State, require
 from app.api.wire.idempotency import Answer, hash_request
 from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
@@ -49,8 +49,12 @@ async def get_calls(
 
 
 @router.get("/{call_id}", summary="One call", responses=problem_responses(404))
-async def get_call(state: Parts, principal: Reading, call_id: UUID) -> CallOut:
-    return render_call(await find_call(state, principal, call_id))
+async def get_call(state: Parts, principal: Reading, call_id: UUID) -> CallDetailOut:
+    call = render_call(await find_call(state, principal, call_id))
+    async with state.db.request(principal.claims()) as connection:
+        row = await reading_store.select_evaluation(connection, principal.org_id, call_id)
+    evaluation = EvaluationOut.model_validate(dict(row)) if row else None
+    return CallDetailOut(**call.model_dump(), evaluation=evaluation)
 
 
 @router.post(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from telephony.calls import AtFault, Call, CallStatus, Channel, Direction, EndReason, EndResult
+from telephony.calls import AnsweredBy, AtFault, Call, CallStatus, Channel, Direction, EndReason, EndResult
 from telephony.carriers.base import CarrierName
 
 _CALL: dict[str, Any] = {
@@ -25,6 +25,7 @@ _CALL: dict[str, Any] = {
     "variables": {"name": "Ada"},
     "disposition": "confirmed",
     "details": {"day": "Tuesday"},
+    "answered_by": "person",
     "end": {"result": "completed", "reason": "agent_ended", "at_fault": "nobody"},
     "rescues": 0,
     "created_at": "2026-11-20T17:39:00Z",
@@ -48,7 +49,8 @@ class EndOut(BaseModel):
 
 class CallOut(BaseModel):
     """A call. `end` is null while it is open; `disposition` and `details` are what the conversation left behind;
-    `duration_seconds` counts from the answer to the end."""
+    `duration_seconds` counts from the answer to the end; `answered_by`: person or machine, of a call that we placed,
+    null where nobody can say."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CALL]})
 
@@ -67,6 +69,7 @@ class CallOut(BaseModel):
     variables: dict[str, Any]
     disposition: str | None
     details: dict[str, Any]
+    answered_by: AnsweredBy | None
     end: EndOut | None
     rescues: int
     created_at: datetime
@@ -75,6 +78,57 @@ class CallOut(BaseModel):
     answered_at: datetime | None
     ended_at: datetime | None
     duration_seconds: float | None
+
+
+_EVALUATION: dict[str, Any] = {
+    "score": 1.0,
+    "reason": "",
+    "judge": "rules",
+    "criteria": [
+        {
+            "name": "said_who_calls",
+            "check": "The agent said at once who is calling.",
+            "weight": 2.0,
+            "score": 1.0,
+            "reason": "every rule holds",
+        }
+    ],
+    "created_at": "2026-11-20T17:40:13Z",
+}
+
+
+class CriterionOut(BaseModel):
+    """One criterion of the team and what was found. `score`: 0 to 1, null where it could not be judged."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": _EVALUATION["criteria"]})
+
+    name: str
+    check: str
+    weight: float
+    score: float | None
+    reason: str
+
+
+class EvaluationOut(BaseModel):
+    """What the conversation was worth. `score`: the criteria's mean by weight; null with the `reason`. `judge`:
+    "rules", or the name of a language model."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EVALUATION]})
+
+    score: float | None
+    reason: str
+    judge: str
+    criteria: list[CriterionOut]
+    created_at: datetime
+
+
+class CallDetailOut(CallOut):
+    """A call, and what it was worth by its team's criteria: `evaluation` is null until it is over and judged, and for
+    a team without criteria."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CALL | {"evaluation": _EVALUATION}]})
+
+    evaluation: EvaluationOut | None
 
 
 class NewCall(BaseModel):
@@ -163,6 +217,7 @@ def render_call(call: Call) -> CallOut:
         variables=dict(call.variables),
         disposition=call.hint.get("disposition"),
         details=dict(call.hint.get("details") or {}),
+        answered_by=call.answered_by,
         end=end,
         rescues=call.rescues,
         created_at=call.created_at,

@@ -133,7 +133,8 @@ class PreflightOut(BaseModel):
 
 class CanaryOut(BaseModel):
     """The first dials of a campaign. `status`: null without a canary; `verdict`: "go on", "wait" or "stop", as its rule
-    would say now; `reason`: why it waits or stops."""
+    would say now; `reason`: why it waits or stops. `judged`: answered calls that were evaluated; `scored`,
+    `mean_score`: those of them with a score."""
 
     model_config = _example(
         {
@@ -142,8 +143,9 @@ class CanaryOut(BaseModel):
             "settled": 9,
             "answered": 4,
             "failed": 0,
-            "scored": 0,
-            "mean_score": None,
+            "judged": 3,
+            "scored": 2,
+            "mean_score": 0.91,
             "verdict": "wait",
             "reason": "9 of 50 first calls are over",
         }
@@ -154,6 +156,7 @@ class CanaryOut(BaseModel):
     settled: int
     answered: int
     failed: int
+    judged: int
     scored: int
     mean_score: float | None
     verdict: str
@@ -208,6 +211,7 @@ async def get_canary(state: Parts, principal: Reading, campaign_id: UUID) -> Can
         settled=counts.settled,
         answered=counts.answered,
         failed=counts.failed,
+        judged=counts.judged,
         scored=counts.scored,
         mean_score=counts.mean_score,
         verdict=look.verdict.step.value,

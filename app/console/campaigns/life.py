@@ -8,6 +8,7 @@ from rich.console import Console, RenderableType
 
 from app.console.campaigns import tables
 from app.console.campaigns.options import AsJson, PlanOptions, gather, line_of, with_plan_options
+from app.console.campaigns.view import describe_canary
 from app.console.client import ask, open_client
 from app.errors import TrunklineError
 from app.settings import Settings
@@ -125,9 +126,7 @@ def canary(
         tell(passed, f"{campaign} {tables.tell_status(passed)}", as_json=as_json)
         return
     look = request("GET", f"/campaigns/{campaign}/canary")
-    counts = ", ".join(f"{look[word]} {word}" for word in ("dialed", "settled", "answered", "failed"))
-    told = f"{look['status'] or 'no canary'}: {counts}" + (f". {look['reason']}" if look["reason"] else "")
-    tell(look, told, as_json=as_json)
+    tell(look, describe_canary(look), as_json=as_json)
 
 
 def redial(

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,9 +106,12 @@ async def watch_campaign(settings: Settings, campaign_id: str, console: Console,
     try:
         async with open_client(settings) as client:
             shown = await ask(client, "GET", f"/campaigns/{campaign_id}")
+            canary = CanaryWatch(client, campaign_id, shown["canary_status"] == "dialing")
             async with aclosing(follow(client, campaign_id)) as news:
                 async for kind, data in news:
                     seconds = time.monotonic() - started
+                    if kind == "progress" and not as_events:
+                        data["canary"] = await canary.ask()
                     if as_events:
                         console.print(json.dumps(data), markup=False, soft_wrap=True)
                     elif kind == "progress" and live:
@@ -120,6 +124,23 @@ async def watch_campaign(settings: Settings, campaign_id: str, console: Console,
     finally:
         if live:
             live.stop()
+
+
+@dataclass
+class CanaryWatch:
+    """How the first dials of a campaign go, as long as they are being judged."""
+
+    client: httpx.AsyncClient
+    campaign_id: str
+    is_dialing: bool
+
+    async def ask(self) -> dict[str, Any] | None:
+        """None where there is nothing to judge any more. Raises ApiUnreachable, ApiRefused."""
+        if not self.is_dialing:
+            return None
+        look: dict[str, Any] = await ask(self.client, "GET", f"/campaigns/{self.campaign_id}/canary")
+        self.is_dialing = look["status"] == "dialing"
+        return look
 
 
 async def follow(client: httpx.AsyncClient, campaign_id: str) -> AsyncGenerator[tuple[str, Any]]:

@@ -74,9 +74,21 @@ def _notes(progress: Mapping[str, Any]) -> list[RenderableType]:
     notes: list[RenderableType] = []
     if pace := describe_pace(progress):
         notes.append(Text(f"  {pace}"))
+    if progress.get("canary"):
+        notes.append(Text(f"  canary {describe_canary(progress['canary'])}", "cyan"))
     if progress.get("pause_reason"):
         notes.append(Text(f"  paused: {progress['pause_reason']}", "yellow"))
     return notes
+
+
+def describe_canary(look: Mapping[str, Any]) -> str:
+    """ "dialing: 12 dialed, 9 settled, 4 answered, 0 failed, 2 of 3 evaluated calls scored 0.91. 9 of 50 first …"."""
+    counts = [f"{look[word]} {word}" for word in ("dialed", "settled", "answered", "failed")]
+    if look["judged"]:
+        mean = "" if look["mean_score"] is None else f" {look['mean_score']:.2f}"
+        counts.append(f"{look['scored']} of {look['judged']} evaluated calls scored{mean}")
+    reason = f". {look['reason']}" if look["reason"] else ""
+    return f"{look['status'] or 'no canary'}: {', '.join(counts)}{reason}"
 
 
 def describe_pace(progress: Mapping[str, Any]) -> str:
@@ -120,7 +132,10 @@ def describe_progress(progress: Mapping[str, Any], *, seconds: float) -> str:
     pace = describe_pace(progress)
     return (
         f"{seconds:6.0f} s  {contacts['waiting']} waiting, {contacts['in_flight']} in flight, "
-        f"{contacts['finished']} finished" + (f": {outcomes}" if outcomes else "") + (f"; {pace}" if pace else "")
+        f"{contacts['finished']} finished"
+        + (f": {outcomes}" if outcomes else "")
+        + (f"; {pace}" if pace else "")
+        + (f"; canary {describe_canary(progress['canary'])}" if progress.get("canary") else "")
     )
 
 

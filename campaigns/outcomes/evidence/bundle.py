@@ -70,9 +70,12 @@ def digest(bundle: Mapping[str, Any]) -> str:
 
 
 def judge_answerer(row: Read) -> dict[str, Any]:
-    """→ {"verdict": person | machine | nobody | unknown, "because"}."""
+    """→ {"verdict": person | machine | nobody | unknown, "because"}, and "by" (words, beep, sit, end) where it was
+    heard on the line."""
     if row["answered_at"] is None:
         return {"verdict": "nobody", "because": "the call was not answered"}
+    if row["answered_by"] is not None:
+        return {"verdict": row["answered_by"], **(row["answered_by_evidence"] or {})}
     if row["end_reason"] == "machine":
         return {"verdict": "machine", "because": "the call ended because a machine answered"}
     if row["disposition"] in _MACHINES:

@@ -41,7 +41,8 @@ async def select_attempts(
                i.file_name, i.sha256 as file_sha256, i.created_at as imported_at,
                k.carrier, k.carrier_call_id, k.carrier_status, k.sip_code, k.from_number, k.to_number, k.end_result,
                k.end_reason, k.end_at_fault, k.created_at as intent_at, k.dialed_at as requested_at, k.ringing_at,
-               k.answered_at, k.ended_at, k.hint, v.version as team_version, t.slug as team
+               k.answered_at, k.ended_at, k.hint, k.answered_by, k.answered_by_evidence, v.version as team_version,
+               t.slug as team
         from attempts a
         join campaigns g on g.id = a.campaign_id
         join organizations o on o.id = a.org_id

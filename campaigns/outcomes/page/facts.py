@@ -69,6 +69,8 @@ class Facts:
     answered: int
     talk_seconds: float
     ring_seconds: float
+    scored: int = 0
+    mean_score: float | None = None
 
     @property
     def cost_minor(self) -> dict[str, float]:
@@ -95,6 +97,7 @@ async def _read(connection: Connection, org_id: OrgId, campaign_id: CampaignId) 
     progress = await read_progress(connection, org_id, campaign_id)
     rows = await store.add_up_attempts(connection, org_id, campaign_id)
     latencies = await store.select_latencies(connection, org_id, campaign_id)
+    scores = await store.select_scores(connection, org_id, campaign_id)
     samples = await select_samples(connection, org_id, campaign_id, since=None, limit=MOST_SAMPLES)
     by_hour, by_zone_hour = add_hours([row for row in rows if row["kind"] == "hour"])
     days = [row for row in rows if row["kind"] == "day"]
@@ -114,6 +117,8 @@ async def _read(connection: Connection, org_id: OrgId, campaign_id: CampaignId) 
         answered=sum(row["answered"] for row in days),
         talk_seconds=sum(row["talk_seconds"] for row in days),
         ring_seconds=sum(row["ring_seconds"] for row in days),
+        scored=scores["scored"],
+        mean_score=scores["mean_score"],
     )
 
 

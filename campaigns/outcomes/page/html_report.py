@@ -18,6 +18,11 @@ from campaigns.outcomes.page.figures import percentile, plot_all
 PRESSES = 2
 """Pages that a process makes at once: each reads all attempts of its campaign, on a connection that others want too."""
 PATIENCE_SECONDS = 20.0
+_CANARIES = {
+    "dialing": "Its first calls are still being judged.",
+    "passed": "Its first calls were judged, and it went on.",
+    "stopped": "Its first calls were judged, and stopped it.",
+}
 
 
 class PressBusy(Unavailable):
@@ -65,6 +70,7 @@ def render_page(facts: Facts) -> str:
         finished=_minute(overview["finished_at"]),
         made=_minute(overview["now"]),
         pause_reason=overview["pause_reason"],
+        canary=_CANARIES.get(overview["canary_status"] or "", ""),
         figures=_figures(facts),
         funnel=_funnel(facts),
         outcomes=[_outcome_row(outcome) for outcome in facts.outcomes],
@@ -86,6 +92,8 @@ def _figures(facts: Facts) -> list[tuple[str, str]]:
     ]
     if facts.latencies:
         figures.append(("waited for a reply, half of them", f"{percentile(facts.latencies, 0.5) / 1000:.1f} s"))
+    if facts.mean_score is not None:
+        figures.append((f"mean score of {facts.scored:,} conversations", f"{facts.mean_score:.2f}"))
     figures += [(f"cost in {currency}", write_money(minor, currency)) for currency, minor in facts.cost_minor.items()]
     return figures
 

@@ -18,11 +18,11 @@ PATIENCE_SECONDS = 600.0
 
 
 async def select_overview(connection: Connection, org_id: UUID, campaign_id: UUID) -> Row | None:
-    """→ name, status, team, from_number, dates, pause_reason, and what became of the file's rows."""
+    """→ name, status, team, from_number, dates, pause_reason, canary_status, and what became of the file's rows."""
     return await connection.fetchrow(
         """
         select g.name, g.status, t.name as team, n.e164 as from_number, g.created_at, g.started_at, g.finished_at,
-               g.pause_reason, g.outcomes, o.name as organization, o.country, now() as now,
+               g.pause_reason, g.canary_status, g.outcomes, o.name as organization, o.country, now() as now,
                coalesce((select jsonb_build_object('rejected', sum(l.rejected), 'duplicates', sum(l.duplicates),
                                                    'blocked', sum(l.blocked))
                          from imports i join import_lanes l on l.import_id = i.id
@@ -79,6 +79,21 @@ async def add_up_attempts(connection: Connection, org_id: UUID, campaign_id: UUI
         LAST_BUCKET,
         timeout=PATIENCE_SECONDS,
     )
+
+
+async def select_scores(connection: Connection, org_id: UUID, campaign_id: UUID) -> Row:
+    """→ scored, mean_score (null without one): what the campaign's conversations were worth."""
+    row = await connection.fetchrow(
+        """
+        select count(e.score) as scored, avg(e.score) as mean_score
+        from attempts a join evaluations e on e.call_id = a.call_id where a.org_id = $1 and a.campaign_id = $2
+        """,
+        org_id,
+        campaign_id,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert row is not None  # an aggregate has one row
+    return row
 
 
 async def select_latencies(connection: Connection, org_id: UUID, campaign_id: UUID) -> Sequence[Row]:
