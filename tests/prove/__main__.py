@@ -7,13 +7,14 @@ import asyncio
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from app.logs import configure_logs
-from tests.prove.proof import Finding, Sizes, choose, examine, find_proofs
+from tests.prove.proof import Figures, Finding, Sizes, choose, examine, find_proofs
 
 
 def main() -> int:
@@ -28,12 +29,19 @@ def main() -> int:
     findings: list[Finding] = []
     for proof in proofs:
         with console.status(f"{proof.name}: {proof.title}"):
-            findings.append(asyncio.run(examine(proof, size)))
+            findings.append(asyncio.run(examine(proof, size, tell=partial(tell_figures, console, proof.name))))
         tell(console, findings[-1])
     console.print(build_table(findings))
     if where := os.environ.get("FIGURES"):
         Path(where).write_text(json.dumps([describe(one) for one in findings], indent=1) + "\n")
     return 0 if findings and all(one.proved for one in findings) else 1
+
+
+def tell_figures(console: Console, name: str, seconds: float, figures: Figures | None) -> None:
+    """Before its control begins: that may be long, too."""
+    if figures:
+        rows = "; ".join(f"{row}: {value}" for row, value in figures.rows.items())
+        console.print(f"  {name}, {seconds:.0f} s, without a fault: {rows}", markup=False)
 
 
 def tell(console: Console, finding: Finding) -> None:

@@ -35,6 +35,8 @@ CONTACTS = 50_000
 SMALLEST_MOVING = 3000
 """Below this a run is over before hours that begin in a minute have begun."""
 SOON = timedelta(seconds=90)
+CONTROL_SECONDS = 300
+"""A faulty dialer need not come to an end to be found out."""
 
 
 @dataclass
@@ -72,7 +74,7 @@ class Course:
             contacts,
             size.get("SEED", 4),
             size.get("TIME_SCALE", 60),
-            size.get("CAMPAIGN_SECONDS", 1500),
+            CONTROL_SECONDS if fault else size.get("CAMPAIGN_SECONDS", 1500),
             carrier_faults,
             fault,
         )

@@ -34,6 +34,7 @@ def no_lists() -> None:
 
     mutate(gate_store, "select_listed", "where org_id = $1 and", "where false and org_id = $1 and")
     mutate(attempt_store, "mark_sent", "where d.org_id = a.org_id", "where false and d.org_id = a.org_id")
+    mutate(attempt_store, "select_listed", "where a.id = any", "where false and a.id = any")
 
 
 def no_caps() -> None:
