@@ -1,4 +1,5 @@
-"""Tasks that go on beside what started them; whoever owns the `Tasks` ends them."""
+"""Tasks that go on beside what started them: whoever owns the `Tasks` ends them. And how a loop waits that may be told
+to stop."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -48,3 +49,12 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error(self._failure, task=task.get_name(), exc_info=error)
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Sleep, or wake because it is time to stop."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
+    except TimeoutError:
+        return

@@ -12,19 +12,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.db import Connection, Database, DatabaseUnavailable, Row
-from app.errors import NotFound
 from app.ids import CampaignId, OrgId
 from app.logs import get_logger
+from app.tasks import pause
+from campaigns.campaigns import CampaignNotFound
+from campaigns.contacts import ContactStatus
 from campaigns.outcomes import progress_store as store
 from campaigns.outcomes.event_store import delete_old_events
 from campaigns.outcomes.pace import FORECAST_WINDOW_SECONDS, Pace, Sample, forecast_finish, measure_pace
-from campaigns.outcomes.webhooks.store import delete_old
+from campaigns.outcomes.tables import write_instant
+from campaigns.outcomes.webhooks.store import delete_old_deliveries
 from campaigns.rules.dispositions import NOT_A_CONVERSATION, Disposition
 
 log = get_logger(__name__)
 
 Counted = Row | Mapping[str, Any]
-CONTACT_STATUSES = ("waiting", "in_flight", "finished", "blocked")
+CONTACT_STATUSES = tuple(status.value.replace("-", "_") for status in ContactStatus)
 ATTEMPT_STATUSES = ("claimed", "dialing", "placed", "uncertain", "settled", "released")
 FOLD_EVERY_SECONDS = 5.0
 EVENTS_KEPT_DAYS = 90
@@ -33,12 +36,6 @@ FORGOTTEN_AT_ONCE = 5_000
 
 UNANSWERED = NOT_A_CONVERSATION - {Disposition.VOICEMAIL, Disposition.VOICEMAIL_LEFT, Disposition.ABANDONED}
 """With every other outcome somebody, or a machine, picked up."""
-
-
-class NoSuchCampaign(NotFound):
-    """The organization has no such campaign."""
-
-    code = "campaign_not_found"
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Progress:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "at": self.at.isoformat().replace("+00:00", "Z"),
+            "at": write_instant(self.at),
             "name": self.name,
             "status": self.status,
             "pause_reason": self.pause_reason,
@@ -76,23 +73,23 @@ class Progress:
                 "answers_per_minute": self.pace.answers_per_minute,
                 "finished_per_minute": self.pace.finished_per_minute,
             },
-            "finishes_at": self.finishes_at.isoformat().replace("+00:00", "Z") if self.finishes_at else None,
+            "finishes_at": write_instant(self.finishes_at),
         }
 
 
 async def load_progress(
     db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
 ) -> Progress:
-    """`claims`: who asks, None for our own processes. Raises NoSuchCampaign."""
+    """`claims`: who asks, None for our own processes. Raises CampaignNotFound."""
     async with db.system() if claims is None else db.request(claims) as connection:
         return await read_progress(connection, org_id, campaign_id)
 
 
 async def read_progress(connection: Connection, org_id: OrgId, campaign_id: CampaignId) -> Progress:
-    """In the caller's transaction. Raises NoSuchCampaign."""
+    """In the caller's transaction. Raises CampaignNotFound."""
     state = await store.select_campaign_state(connection, org_id, campaign_id)
     if state is None:
-        raise NoSuchCampaign("There is no such campaign.")
+        raise CampaignNotFound("There is no such campaign.")
     counts = await store.sum_counts(connection, org_id, campaign_id)
     open_attempts = await store.count_open_attempts(connection, org_id, campaign_id)
     since = state["now"] - timedelta(seconds=FORECAST_WINDOW_SECONDS)
@@ -172,11 +169,7 @@ async def keep_counts(db: Database, stopping: asyncio.Event) -> None:
         # The outermost loop: whatever it was, the next round comes.
         except Exception:
             log.exception("a round of counts failed; trying again")
-        try:
-            async with asyncio.timeout(FOLD_EVERY_SECONDS):
-                await stopping.wait()
-        except TimeoutError:
-            continue
+        await pause(stopping, FOLD_EVERY_SECONDS)
 
 
 async def tend_counts(db: Database) -> None:
@@ -190,4 +183,4 @@ async def tend_counts(db: Database) -> None:
         await store.thin_samples(connection)
     async with db.system() as connection:
         await delete_old_events(connection, days=EVENTS_KEPT_DAYS, limit=FORGOTTEN_AT_ONCE)
-        await delete_old(connection, days=DELIVERIES_KEPT_DAYS, limit=FORGOTTEN_AT_ONCE)
+        await delete_old_deliveries(connection, days=DELIVERIES_KEPT_DAYS, limit=FORGOTTEN_AT_ONCE)

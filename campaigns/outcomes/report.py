@@ -12,12 +12,10 @@ from typing import Any
 
 from app.db import Connection, Database, Row
 from app.ids import CampaignId, OrgId
+from campaigns.campaigns import CampaignNotFound
 from campaigns.outcomes import report_store as store
-from campaigns.outcomes.progress import NoSuchCampaign
 from campaigns.outcomes.tables import neutralize_formula, to_csv, write_instant
 from campaigns.rules.dispositions import OutcomeCodes
-
-__all__ = ["COLUMNS", "Format", "Rows", "neutralize_formula", "stream_report", "stream_results"]
 
 COLUMNS = (
     "line",
@@ -99,13 +97,6 @@ class _Shape:
     codes: OutcomeCodes
 
 
-def stream_results(
-    db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
-) -> AsyncIterator[str]:
-    """A CSV row for every attempt."""
-    return stream_report(db, org_id, campaign_id, claims=claims)
-
-
 async def stream_report(
     db: Database,
     org_id: OrgId,
@@ -116,7 +107,7 @@ async def stream_report(
     claims: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[str]:
     """The report as text, in pieces: CSV with a header, or one JSON array with a line a row. Attempts are those that
-    went as far as the intent to dial. Raises NoSuchCampaign before the first piece."""
+    went as far as the intent to dial. Raises CampaignNotFound before the first piece."""
     async with db.system() if claims is None else db.request(claims) as connection:
         shape = await _choose_shape(connection, org_id, campaign_id, rows)
     yield to_csv([_header(shape)]) if form is Format.CSV else "[\n"
@@ -139,7 +130,7 @@ async def stream_report(
 async def _choose_shape(connection: Connection, org_id: OrgId, campaign_id: CampaignId, rows: Rows) -> _Shape:
     settings = await store.select_report_settings(connection, org_id, campaign_id)
     if settings is None:
-        raise NoSuchCampaign("There is no such campaign.")
+        raise CampaignNotFound("There is no such campaign.")
     codes = OutcomeCodes.read(settings["outcomes"])
     details = codes.columns or await store.select_detail_names(connection, org_id, campaign_id)
     if rows is Rows.ATTEMPTS:

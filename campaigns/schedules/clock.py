@@ -12,8 +12,9 @@ from apscheduler.triggers.interval import IntervalTrigger
 from app.clock import utc_now
 from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger
+from app.tasks import pause
 from campaigns.lifecycle.watch import judge_breakers, judge_canaries, keep_times
-from campaigns.schedules.leader import PATIENCE_SECONDS, Leadership, lead, pause
+from campaigns.schedules.leader import PATIENCE_SECONDS, Leadership, lead
 from campaigns.schedules.striking import strike_due
 
 log = get_logger(__name__)

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 
 from app.logs import get_logger
+from app.tasks import pause
 
 log = get_logger(__name__)
 
@@ -64,12 +65,3 @@ async def _elect(url: str, name: str, stopping: asyncio.Event) -> "asyncpg.Conne
             connection.terminate()
         await pause(stopping, PATIENCE_SECONDS)
     return None
-
-
-async def pause(stopping: asyncio.Event, seconds: float) -> None:
-    """Sleep, or wake because it is time to stop."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stopping.wait()
-    except TimeoutError:
-        return

@@ -13,7 +13,7 @@ from app.ids import CallId, OrgId, new_id
 from campaigns.dialing.attempts import Point, Times
 from campaigns.lifecycle.control import pause_campaign
 from campaigns.outcomes.progress import load_progress
-from campaigns.outcomes.report import COLUMNS, stream_results
+from campaigns.outcomes.report import COLUMNS, stream_report
 from campaigns.rules.retries import RetryRule
 from telephony.calls import AtFault, End, EndReason, EndResult, end_call, leave_hint, mark_answered
 from telephony.carriers.base import DialRefused
@@ -224,7 +224,7 @@ async def test_what_the_conversation_noted_becomes_disposition_list_and_results(
         await end_call(db, call_id, End(EndResult.COMPLETED, EndReason.CALLEE_HUNG_UP, AtFault.NOBODY))
         await finish(db, campaign)
     assert await column(db, "select phone from do_not_call") == ["+12025550110"]
-    text = "".join([page async for page in stream_results(db, org, campaign.id)])
+    text = "".join([page async for page in stream_report(db, org, campaign.id)])
     header, row = text.splitlines()
     assert header == ",".join((*COLUMNS, "details.why"))
     assert row.startswith("2,+12025550110,Contact 0,1,do-not-call,completed,callee_hung_up,20")

@@ -12,10 +12,10 @@ import pytest
 from app.auth.principal import Role
 from app.db import Connection, Database
 from app.ids import AttemptId, CampaignId, OrgId, new_id
+from campaigns.campaigns import CampaignNotFound
 from campaigns.outcomes.evidence import evidence
 from campaigns.outcomes.evidence.bundle import digest, judge_answerer
 from campaigns.outcomes.evidence.evidence import AttemptNotFound, load_evidence, stream_evidence
-from campaigns.outcomes.progress import NoSuchCampaign
 from tests.db.api_world import Api, assert_problem
 from tests.db.outcome_world import NOON, add_attempt, add_campaign, add_contacts
 
@@ -152,7 +152,7 @@ async def test_a_strange_attempt_or_campaign_has_no_evidence(db: Database, org: 
     campaign, attempt, _ = await proven_attempt(db, org, tmp_path)
     with pytest.raises(AttemptNotFound):
         await load_evidence(db, org, campaign, AttemptId(new_id()), recordings=tmp_path)
-    with pytest.raises(NoSuchCampaign):
+    with pytest.raises(CampaignNotFound):
         await load_evidence(db, org, CampaignId(new_id()), attempt, recordings=tmp_path)
 
 

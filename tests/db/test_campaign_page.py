@@ -10,10 +10,10 @@ import pytest
 
 from app.db import Database
 from app.ids import CampaignId, OrgId, new_id
+from campaigns.campaigns import CampaignNotFound
 from campaigns.outcomes.page import html_report
 from campaigns.outcomes.page.facts import add_hours, gather_facts, guess_zone, write_money
 from campaigns.outcomes.page.html_report import PressBusy, render_page, write_page
-from campaigns.outcomes.progress import NoSuchCampaign
 from tests.db.outcome_world import NOON, add_attempt, add_campaign, add_contacts
 
 pytestmark = pytest.mark.db
@@ -149,7 +149,7 @@ async def test_a_campaign_without_a_dial_has_a_page_too(db: Database, org: OrgId
     async with db.system() as connection:
         campaign = await add_campaign(connection, org)
     assert "Nothing to show yet." in await write_page(db, org, campaign, press=asyncio.Semaphore(1))
-    with pytest.raises(NoSuchCampaign):
+    with pytest.raises(CampaignNotFound):
         await write_page(db, org, CampaignId(new_id()), press=asyncio.Semaphore(1))
 
 
@@ -187,6 +187,6 @@ async def test_only_so_many_pages_are_made_at_a_time_and_who_waits_too_long_is_t
         with pytest.raises(PressBusy) as raised:
             await write_page(db, org, campaign, press=press)
     assert raised.value.extra == {"retry_after_seconds": 30}
-    with pytest.raises(NoSuchCampaign):
+    with pytest.raises(CampaignNotFound):
         await write_page(db, org, CampaignId(new_id()), press=press)
     assert "Nothing to show yet." in await write_page(db, org, campaign, press=press)

@@ -9,9 +9,10 @@ import pytest
 
 from app.db import Connection, Database
 from app.ids import CampaignId, OrgId
+from campaigns.campaigns import CampaignNotFound
 from campaigns.outcomes import progress_store
 from campaigns.outcomes.pace import Sample, forecast_finish, measure_pace
-from campaigns.outcomes.progress import NoSuchCampaign, load_progress, tend_counts
+from campaigns.outcomes.progress import load_progress, tend_counts
 from tests.db.outcome_world import NOON, add_attempt, add_campaign, add_contacts, run
 
 pytestmark = pytest.mark.db
@@ -167,7 +168,7 @@ async def test_samples_are_taken_once_however_many_dialers_take_them(db: Databas
 async def test_another_organization_has_no_progress_to_see(db: Database, org: OrgId) -> None:
     async with db.system() as connection:
         campaign = await add_campaign(connection, org)
-    with pytest.raises(NoSuchCampaign):
+    with pytest.raises(CampaignNotFound):
         await load_progress(db, OrgId(UUID(int=7)), campaign)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from app.db import Database
 from app.ids import CampaignId, OrgId, new_id
+from campaigns.campaigns import CampaignNotFound
 from campaigns.outcomes import report
-from campaigns.outcomes.progress import NoSuchCampaign
 from campaigns.outcomes.report import COLUMNS, CONTACT_COLUMNS, Format, Rows, stream_report
 from tests.db.outcome_world import NOON, add_attempt, add_campaign, add_contacts
 
@@ -118,5 +118,5 @@ async def test_an_empty_campaign_has_an_empty_report_and_a_strange_one_has_none(
         campaign = await add_campaign(connection, org)
     assert await csv_of(db, org, campaign, Rows.CONTACTS) == []
     assert await json_of(db, org, campaign, Rows.ATTEMPTS) == []
-    with pytest.raises(NoSuchCampaign):
+    with pytest.raises(CampaignNotFound):
         await text_of(db, org, CampaignId(new_id()), Rows.ATTEMPTS, Format.CSV)

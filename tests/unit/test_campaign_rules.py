@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from app.ids import CampaignId
-from campaigns.outcomes.report import neutralize_formula
+from campaigns.outcomes.tables import neutralize_formula
 from campaigns.rules.dispositions import Disposition, decide_disposition
 from campaigns.rules.pacing import Room, count_wanted, slot_spacing_seconds
 from campaigns.rules.retries import Facts, RetryRule, due_after_no_dial, plan_next

@@ -37,7 +37,7 @@ async def load_evidence(
     claims: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The bundle of one attempt. `recordings`: the folder of the files, to tell whether they are what they were.
-    Raises NoSuchCampaign, AttemptNotFound."""
+    Raises CampaignNotFound, AttemptNotFound."""
     await load_progress(db, org_id, campaign_id, claims=claims)
     found = await _bundle(db, org_id, campaign_id, [attempt_id], recordings=recordings, claims=claims)
     if not found:

@@ -13,9 +13,10 @@ from phonenumbers.timezone import time_zones_for_number
 
 from app.db import Connection, Database, Row
 from app.ids import CampaignId, OrgId
+from campaigns.campaigns import CampaignNotFound
 from campaigns.outcomes.pace import Sample
 from campaigns.outcomes.page import store
-from campaigns.outcomes.progress import NoSuchCampaign, Progress, read_progress
+from campaigns.outcomes.progress import Progress, read_progress
 from campaigns.outcomes.progress_store import select_samples
 from campaigns.rules.dispositions import OutcomeCodes
 
@@ -85,7 +86,7 @@ class Facts:
 async def gather_facts(
     db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
 ) -> Facts:
-    """One scan of the campaign's attempts. Raises NoSuchCampaign."""
+    """One scan of the campaign's attempts. Raises CampaignNotFound."""
     async with db.system() if claims is None else db.request(claims) as connection:
         return await _read(connection, org_id, campaign_id)
 
@@ -93,7 +94,7 @@ async def gather_facts(
 async def _read(connection: Connection, org_id: OrgId, campaign_id: CampaignId) -> Facts:
     overview = await store.select_overview(connection, org_id, campaign_id)
     if overview is None:
-        raise NoSuchCampaign("There is no such campaign.")
+        raise CampaignNotFound("There is no such campaign.")
     progress = await read_progress(connection, org_id, campaign_id)
     rows = await store.add_up_attempts(connection, org_id, campaign_id)
     latencies = await store.select_latencies(connection, org_id, campaign_id)

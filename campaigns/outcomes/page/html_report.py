@@ -39,7 +39,7 @@ async def write_page(
     press: asyncio.Semaphore,
     claims: Mapping[str, Any] | None = None,
 ) -> str:
-    """The page, as of now. `press`: PRESSES of them, one for the whole process. Raises NoSuchCampaign, PressBusy."""
+    """The page, as of now. `press`: PRESSES of them, one for the whole process. Raises CampaignNotFound, PressBusy."""
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await press.acquire()

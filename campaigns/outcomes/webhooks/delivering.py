@@ -19,7 +19,7 @@ from app.clock import utc_now
 from app.db import Database, DatabaseUnavailable, Row
 from app.http.outward import AddressForbidden, Answer, NoAnswer, Outward
 from app.logs import get_logger
-from app.tasks import Tasks
+from app.tasks import Tasks, pause
 from app.vault import SealBroken, unseal
 from campaigns.outcomes.webhooks import endpoint_store, store
 from campaigns.outcomes.webhooks.messages import write_body
@@ -33,7 +33,9 @@ REQUEST_SECONDS = 15.0
 LEASE_SECONDS = 60.0
 AT_ONCE = 50
 EACH = 10
+BUSY_SECONDS = 0.05
 IDLE_SECONDS = 1.0
+"""Before it is asked again what is due, after a round that found something and after one that did not."""
 FAREWELL_SECONDS = 4.0
 LONGEST_RETRY_AFTER_SECONDS = 86400.0
 
@@ -63,11 +65,7 @@ async def deliver_webhooks(deliverer: Deliverer, stopping: asyncio.Event) -> Non
             except Exception:
                 log.exception("a round of webhooks failed; trying again")
                 started = 0
-            try:
-                async with asyncio.timeout(0.05 if started else IDLE_SECONDS):
-                    await stopping.wait()
-            except TimeoutError:
-                continue
+            await pause(stopping, BUSY_SECONDS if started else IDLE_SECONDS)
     finally:
         await deliverer.tasks.drain(within_seconds=FAREWELL_SECONDS)
 

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from app.db import Connection, Row
 from app.ids import CampaignId, OrgId
-from campaigns.outcomes.progress import NoSuchCampaign, read_progress
+from campaigns.campaigns import CampaignNotFound
+from campaigns.outcomes.progress import read_progress
+from campaigns.outcomes.tables import write_instant
 from campaigns.outcomes.webhooks import store
 from campaigns.rules.dispositions import OutcomeCodes
 
@@ -22,7 +23,7 @@ async def write_body(connection: Connection, delivery: Row) -> str:
             data = describe_attempt(story) | {"event": data}
     elif delivery["campaign_id"] is not None:
         data = await _describe_campaign(connection, delivery) | {"event": data}
-    message = {"type": delivery["kind"], "timestamp": _instant(delivery["at"]), "data": data}
+    message = {"type": delivery["kind"], "timestamp": write_instant(delivery["at"]), "data": data}
     return json.dumps(message, ensure_ascii=False, separators=(",", ":"), sort_keys=False)
 
 
@@ -30,7 +31,7 @@ async def _describe_campaign(connection: Connection, delivery: Row) -> dict[str,
     campaign_id = CampaignId(delivery["campaign_id"])
     try:
         progress = await read_progress(connection, OrgId(delivery["org_id"]), campaign_id)
-    except NoSuchCampaign:
+    except CampaignNotFound:
         return {"campaign": {"id": str(campaign_id)}}
     counts = {key: value for key, value in progress.to_json().items() if key not in ("at", "name", "status")}
     return {"campaign": {"id": str(campaign_id), "name": progress.name, "status": progress.status}, "progress": counts}
@@ -51,7 +52,7 @@ def describe_attempt(story: Row | Mapping[str, Any]) -> dict[str, Any]:
             "variables": story["variables"],
             "status": story["contact_status"],
             "attempts_made": story["attempts_made"],
-            "due_at": _instant(story["due_at"]) if story["contact_status"] == "waiting" else None,
+            "due_at": write_instant(story["due_at"]) if story["contact_status"] == "waiting" else None,
         },
         "attempt": {
             "id": str(story["attempt_id"]),
@@ -65,13 +66,9 @@ def describe_attempt(story: Row | Mapping[str, Any]) -> dict[str, Any]:
             "call_id": str(story["call_id"]) if story["call_id"] else None,
             "end_result": story["end_result"],
             "end_reason": story["end_reason"],
-            "dialed_at": _instant(story["dialed_at"]),
-            "answered_at": _instant(answered_at),
-            "ended_at": _instant(ended_at),
+            "dialed_at": write_instant(story["dialed_at"]),
+            "answered_at": write_instant(answered_at),
+            "ended_at": write_instant(ended_at),
             "talk_seconds": round((ended_at - answered_at).total_seconds(), 1) if answered_at and ended_at else None,
         },
     }
-
-
-def _instant(at: datetime | None) -> str | None:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None

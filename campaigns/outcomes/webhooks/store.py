@@ -139,7 +139,7 @@ async def set_undelivered(
     )
 
 
-async def delete_old(connection: Connection, *, days: int, limit: int) -> None:
+async def delete_old_deliveries(connection: Connection, *, days: int, limit: int) -> None:
     """The log of what is delivered or given up, some of it at a time."""
     await connection.execute(
         """
