@@ -40,12 +40,19 @@ def check_team(campaign: Campaign, team: Row | None) -> Check:
 
 def check_variables(needed: Mapping[str, str], first: Sequence[Row]) -> Check:
     """`needed`: what the team's texts use, with what is said where there is none."""
-    asked = [name for name, usual in needed.items() if not usual and name not in ("name", "time_zone")]
-    lacking = Counter(name for row in first for name in asked if row["variables"].get(name) in (None, ""))
+    asked = [name for name, usual in needed.items() if not usual]
+    lacking = Counter(name for row in first for name in asked if not _has(row, name))
     if not lacking:
         return Check("variables", Level.OK, "every contact has what the team speaks of")
     told = ", ".join(f"{name} ({count} of {len(first)})" for name, count in lacking.most_common(5))
     return Check("variables", Level.WARNING, f"The team speaks of what contacts lack: {told}")
+
+
+def _has(contact: Row, name: str) -> bool:
+    """Name and zone of a contact are variables too, where the list has them."""
+    if name in ("name", "time_zone") and contact[name]:
+        return True
+    return contact["variables"].get(name) not in (None, "")
 
 
 async def check_lines(db: Database, campaign: Campaign, carriers: Collection[CarrierName] | None) -> list[Check]:

@@ -12,6 +12,7 @@ from campaigns.gates.calling import Spots
 from campaigns.gates.gates import Candidate, Gate, Policy, Verdict, check_gates, first_refusal
 from campaigns.rules.forecast import Expectation, Forecast, Group, dials_per_second, forecast
 from telephony.toll_gate.destinations import DialingRules
+from telephony.toll_gate.limits import find_rate
 from telephony.toll_gate.policy import DialingPolicy
 
 ENOUGH_CALLS = 50
@@ -151,19 +152,9 @@ def _groups(policy: Policy, places: Sequence[Place], now: datetime) -> list[Grou
     return list(counts.values())
 
 
-def _price(dialing: DialingPolicy, phones: Sequence[str]) -> tuple[float, str | None]:
+def _price(dialing: DialingPolicy, phones: Sequence[E164]) -> tuple[float, str | None]:
     """The mean price of a minute to these numbers, in minor units, and its currency."""
     if dialing.spend is None or not phones:
         return 0.0, None
-    prices = [
-        max(
-            (
-                (len(rate.prefix), rate.per_1000_minutes_minor)
-                for rate in dialing.spend.rates
-                if phone.startswith(rate.prefix)
-            ),
-            default=(0, 0),
-        )[1]
-        for phone in phones
-    ]
+    prices = [find_rate(dialing.spend, phone) or 0 for phone in phones]
     return sum(prices) / len(prices) / 1000, dialing.spend.currency

@@ -3,14 +3,15 @@ will be through at what cost. Nothing is changed or locked, nobody outside is as
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from app.clock import utc_now
-from app.db import Database
+from app.db import Connection, Database, Row
 from app.ids import CampaignId, OrgId
 from campaigns import store
-from campaigns.campaigns import select_campaign
-from campaigns.gates.gates import load_policy
+from campaigns.campaigns import Campaign, select_campaign
+from campaigns.gates.gates import Policy, load_policy
 from campaigns.imports.opening import load_needs
 from campaigns.lifecycle import preflight_store, watch_store
 from campaigns.lifecycle.checks import (
@@ -23,13 +24,26 @@ from campaigns.lifecycle.checks import (
     check_times,
     check_variables,
 )
-from campaigns.lifecycle.outlook import Outlook, ReasonRow, ZoneRow, ask_gates, group_by_zone, look_ahead, read_places
+from campaigns.lifecycle.outlook import (
+    Outlook,
+    Place,
+    ReasonRow,
+    ZoneRow,
+    ask_gates,
+    group_by_zone,
+    look_ahead,
+    read_places,
+)
 from campaigns.outcomes.progress import read_progress
 from telephony.carriers.base import CarrierName
+from telephony.toll_gate.destinations import DialingRules
 from telephony.toll_gate.gate import load_rules
+from telephony.toll_gate.policy import DialingPolicy
 
 LOOKED_AT = 1000
 """Contacts that are asked all gates: those that are called first."""
+RECENT_CALLS = 1000
+"""The answer rate is taken from so many, at most."""
 
 
 @dataclass(frozen=True)
@@ -59,35 +73,65 @@ async def run_preflight(
     now = utc_now()
     needs = await load_needs(db, org_id, campaign_id=campaign_id, claims=claims)
     async with db.system() if claims is None else db.request(claims) as connection:
-        campaign = await select_campaign(connection, org_id, campaign_id)
-        policy = await load_policy(connection, campaign_id)
-        counts = (await read_progress(connection, org_id, campaign_id)).contacts
-        places = read_places(await preflight_store.select_places(connection, campaign_id), counts["waiting"])
-        blocked = await preflight_store.select_blocked(connection, campaign_id)
-        first = await preflight_store.select_first_waiting(connection, campaign_id, limit=LOOKED_AT)
-        refused = await ask_gates(connection, policy, needs.rules, first, now)
-        team = await store.select_team(connection, org_id, campaign.team)
-        recent = await watch_store.count_recent_calls(
-            connection, campaign_id, window_seconds=0, window_calls=0, calls=1000
-        )
-        dialing = (await load_rules(connection, org_id))[1]
-    zones = group_by_zone(policy, places, now)
-    outlook = look_ahead(campaign, policy, places, recent, dialing, first, now)
+        found = await _read(connection, org_id, campaign_id, needs.rules, now)
+    zones = group_by_zone(found.policy, found.places, now)
+    outlook = look_ahead(found.campaign, found.policy, found.places, found.recent, found.dialing, found.first, now)
     checks = [
-        check_team(campaign, team),
-        check_variables(needs.variables, first),
-        *await check_lines(db, campaign, carriers),
-        check_contacts(campaign, counts, refused, len(first)),
-        *check_times(campaign, zones, outlook, now),
-        check_mode(campaign),
+        check_team(found.campaign, found.team),
+        check_variables(needs.variables, found.first),
+        *await check_lines(db, found.campaign, carriers),
+        check_contacts(found.campaign, found.contacts, found.refused, len(found.first)),
+        *check_times(found.campaign, zones, outlook, now),
+        check_mode(found.campaign),
     ]
     return Preflight(
         ready=all(check.level is not Level.ERROR for check in checks),
         checks=checks,
-        contacts=counts,
+        contacts=found.contacts,
         zones=zones,
-        blocked=[ReasonRow(row["gate"], row["reason"], row["contacts"], True) for row in blocked],
-        refused=refused,
-        looked_at=len(first),
+        blocked=found.blocked,
+        refused=found.refused,
+        looked_at=len(found.first),
         outlook=outlook,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the rows say. `first`: the contacts that are called first; `recent`: as `look_ahead` takes them."""
+
+    campaign: Campaign
+    policy: Policy
+    contacts: Mapping[str, int]
+    places: Sequence[Place]
+    blocked: Sequence[ReasonRow]
+    first: Sequence[Row]
+    refused: Sequence[ReasonRow]
+    team: Row | None
+    recent: Sequence[Row]
+    dialing: DialingPolicy
+
+
+async def _read(
+    connection: Connection, org_id: OrgId, campaign_id: CampaignId, rules: DialingRules, now: datetime
+) -> _Found:
+    """In the caller's transaction. Raises CampaignNotFound."""
+    campaign = await select_campaign(connection, org_id, campaign_id)
+    policy = await load_policy(connection, campaign_id)
+    contacts = (await read_progress(connection, org_id, campaign_id)).contacts
+    first = await preflight_store.select_first_waiting(connection, campaign_id, limit=LOOKED_AT)
+    blocked = await preflight_store.select_blocked(connection, campaign_id)
+    return _Found(
+        campaign=campaign,
+        policy=policy,
+        contacts=contacts,
+        places=read_places(await preflight_store.select_places(connection, campaign_id), contacts["waiting"]),
+        blocked=[ReasonRow(row["gate"], row["reason"], row["contacts"], True) for row in blocked],
+        first=first,
+        refused=await ask_gates(connection, policy, rules, first, now),
+        team=await store.select_team(connection, org_id, campaign.team),
+        recent=await watch_store.count_recent_calls(
+            connection, campaign_id, window_seconds=0, window_calls=0, calls=RECENT_CALLS
+        ),
+        dialing=(await load_rules(connection, org_id))[1],
     )

@@ -42,8 +42,8 @@ async def select_first_waiting(connection: Connection, campaign_id: UUID, *, lim
     """The contacts that are called first."""
     return await connection.fetch(
         """
-        select id, org_id, campaign_id, coalesce(phones[phone_index + 1], phone) as phone, time_zone, consent_at,
-               consent_expires_at, variables
+        select id, org_id, campaign_id, coalesce(phones[phone_index + 1], phone) as phone, name, time_zone,
+               consent_at, consent_expires_at, variables
         from contacts where campaign_id = $1 and status = 'waiting' order by due_at, id limit $2
         """,
         campaign_id,

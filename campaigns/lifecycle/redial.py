@@ -65,7 +65,6 @@ async def copy_in(
     """In the caller's transaction: a draft like `source`, with all of its contacts that may be called or, with
     `outcomes`, those of `redial_unreached`. Its start and deadline are not taken over: they are past."""
     campaign = await insert_campaign(connection, source.org_id, _plan_like(source, name))
-    finished = source.status is CampaignStatus.FINISHED
     copied, after = 0, ""
     while after is not None:
         count, after = await store.copy_contacts(
@@ -73,7 +72,7 @@ async def copy_in(
             source.id,
             campaign.id,
             outcomes=sorted(outcomes) if outcomes is not None else None,
-            with_waiting=outcomes is None or finished,
+            with_waiting=source.status is CampaignStatus.FINISHED,
             after=after,
             limit=AT_ONCE,
         )

@@ -39,11 +39,11 @@ async def _strike_next(db: Database, now: datetime) -> bool:
             return False
         schedule = read_schedule(row)
         assert schedule.next_at is not None  # it is due
-        times, more = list_due(schedule, now)
         if schedule.missed is Missed.ALL:
-            await _strike(connection, schedule, times[0])
-            await store.set_next(connection, schedule.id, schedule.next_after(times[0]))
+            await _strike(connection, schedule, schedule.next_at)
+            await store.set_next(connection, schedule.id, schedule.next_after(schedule.next_at))
             return True
+        times, more = list_due(schedule, now)
         last = times[-1]
         if schedule.missed is Missed.SKIP and now - last > LATE:
             await _note_skipped(connection, schedule, len(times), more=more)
