@@ -12,7 +12,7 @@ from agents.floor.seat import OperatorSeat, record_operator
 from agents.record.recording import Recording
 from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger
-from telephony.calls import AtFault, Call, End, EndReason, EndResult, leave_hint, mark_answered
+from telephony.calls import Call, End, EndReason, EndResult, leave_hint, mark_answered
 from telephony.floor.answered import (
     FloorCall,
     abandon_call,
@@ -27,7 +27,8 @@ log = get_logger(__name__)
 
 ASK_AGAIN_SECONDS = 0.1
 MESSAGE_SECONDS = 30.0
-ABANDONED = End(EndResult.COMPLETED, EndReason.NO_OPERATOR, AtFault.US)
+ABANDONED = End(EndResult.COMPLETED, EndReason.NO_OPERATOR)
+"""Nobody's fault in its row, or the carrier would apologize once more after our message."""
 MACHINE = End(EndResult.COMPLETED, EndReason.MACHINE)
 OPERATOR_LEFT = End(EndResult.COMPLETED, EndReason.OPERATOR_ENDED)
 

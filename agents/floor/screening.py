@@ -14,7 +14,7 @@ from livekit.agents import UserInputTranscribedEvent
 from agents.answering.verdict import find_machine_phrase
 from agents.course.ending import Session
 
-QUIET_MEANS_PERSON_SECONDS = 1.2
+QUIET_MEANS_PERSON_SECONDS = 1.0
 """Somebody who picks up and says nothing waits for us."""
 LONGEST_GREETING_SECONDS = 3.0
 """Nobody who picks up a telephone speaks on for so long without a pause."""

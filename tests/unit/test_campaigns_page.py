@@ -11,6 +11,7 @@ from typer.main import get_command
 from app.console.callees.contacts import contacts
 from app.console.callees.do_not_call import dnc
 from app.console.campaigns.commands import campaign
+from app.console.operators import operators
 from app.console.webhooks import webhooks
 from campaigns.lifecycle.settings import MODELS
 from campaigns.outcomes.events import CampaignEventKind
@@ -18,7 +19,7 @@ from campaigns.rules.dispositions import Disposition
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/campaigns.md").read_text()
-GROUPS = {"campaign": campaign, "contacts": contacts, "dnc": dnc, "webhooks": webhooks}
+GROUPS = {"campaign": campaign, "contacts": contacts, "dnc": dnc, "webhooks": webhooks, "operators": operators}
 
 
 def command_lines() -> list[str]:

@@ -7,7 +7,7 @@ from agents.team.parse import parse_team
 from app.ids import CampaignId, new_id
 from campaigns.rules.dispositions import Disposition, decide_disposition
 from campaigns.rules.pace.people import Demand, share_idle
-from telephony.calls import AtFault, End, EndReason, EndResult
+from telephony.calls import End, EndReason, EndResult
 from telephony.floor.message import ABANDON_MESSAGE, fill_message, speak_number
 from tests.unit.conversations import talk_to
 
@@ -53,7 +53,7 @@ def test_who_takes_few_campaigns_is_placed_first_and_nobody_where_none_of_theirs
 
 
 def test_a_call_that_no_operator_took_is_abandoned_whatever_codes_name_it() -> None:
-    nobody = End(EndResult.COMPLETED, EndReason.NO_OPERATOR, AtFault.US)
+    nobody = End(EndResult.COMPLETED, EndReason.NO_OPERATOR)
     assert decide_disposition(nobody, {}, answered=True) == Disposition.ABANDONED
 
 
