@@ -33,6 +33,13 @@ async def try_lock_claims(connection: Connection, org_id: UUID) -> bool:
     )
 
 
+async def count_dialers(connection: Connection, *, presence_seconds: float) -> int:
+    """Those that live."""
+    return await connection.fetchval(
+        "select count(*) from dialers where beat_at > clock_timestamp() - make_interval(secs => $1)", presence_seconds
+    )
+
+
 async def select_rooms(connection: Connection, org_id: UUID) -> Sequence[Row]:
     """What pacing needs to know of an organization's campaigns, those too that do not run, where their calls still hold
     lines: limits, `next_slot_in_seconds`, `open_attempts` and `waiting_for_slot` counted from rows, `due` up to a

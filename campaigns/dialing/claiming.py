@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from app.clock import utc_now
@@ -18,10 +18,12 @@ from campaigns.gates.calling import judge_hours
 from campaigns.gates.policy import load_policy
 from campaigns.rules.callbacks import recall
 from campaigns.rules.pace.predictive import Floor
-from campaigns.rules.pacing import Lane, Mode, OrgLimits, Pace, Room, plan_claims, rate_now
+from campaigns.rules.pacing import HORIZON_SECONDS, Lane, Mode, OrgLimits, Pace, Room, plan_claims, rate_now
 
 Paced = TypeVar("Paced", Room, Lane)
 
+NEAR_SECONDS = HORIZON_SECONDS / 2
+"""Whoever comes first claims all slots so near, lest they pass unused; those after them it shares with the others."""
 LOOK_AT_ONCE = 500
 LOOKS = 10
 """How many contacts at most are looked at in a round for one that is open at this hour."""
@@ -40,10 +42,11 @@ async def claim_due(
         rows = await claim_store.select_rooms(connection, org_id)
         if not any(row["dialable"] and row["due"] for row in rows):
             return []
-        plan = await _plan(connection, org_id, rows, lead_seconds)
+        dialers = await claim_store.count_dialers(connection, presence_seconds=times.presence)
+        near, plan = await _plan(connection, org_id, rows, (lead_seconds - NEAR_SECONDS, lead_seconds))
         batches: list[list[Claim]] = []
         for row in rows:
-            if limit := plan.get(row["id"], 0):
+            if limit := count_share(near.get(row["id"], 0), plan.get(row["id"], 0), dialers):
                 contacts = await find_open(connection, row["id"], limit=limit)
                 claimed = await claim_store.claim_contacts(
                     connection, contacts, dialer=dialer, lease_seconds=times.lease
@@ -51,6 +54,12 @@ async def claim_due(
                 terms = _read_terms(row)
                 batches.append([_read_claim(one, terms, deadline) for one in claimed])
     return [batch for batch in batches if batch]
+
+
+def count_share(near: int, soon: int, dialers: int) -> int:
+    """What one of so many dialers claims: all that is `near`, and its part of what comes `soon` after that. One that
+    took everything would leave the others idle, and be late with its own. Rounded down: no limit is passed by it."""
+    return near + (soon - near) // max(1, dialers)
 
 
 async def find_open(connection: Connection, campaign_id: CampaignId, *, limit: int) -> list[UUID]:
@@ -74,17 +83,25 @@ async def find_open(connection: Connection, campaign_id: CampaignId, *, limit: i
     return found[:limit]
 
 
-async def _plan(connection: Connection, org_id: OrgId, rows: Sequence[Row], lead_seconds: float) -> dict[Any, int]:
-    """How many contacts each campaign claims now."""
+async def _plan(
+    connection: Connection, org_id: OrgId, rows: Sequence[Row], lead_seconds: Sequence[float]
+) -> list[dict[CampaignId, int]]:
+    """How many contacts each campaign can claim now, for each of these leads."""
     lane_rows = await lane_store.select_lanes(connection, org_id)
     others = await claim_store.select_other_calls(connection, org_id)
     settings = await lane_store.select_line_settings(connection, org_id)
     dialable = [row for row in rows if row["dialable"]]
     served = await claim_store.count_served(connection, [row["id"] for row in dialable]) if len(dialable) > 1 else None
     floors = await read_floors(connection, org_id, rows)
-    rooms = [_bring_near(_read_room(row, served, floors.get(row["id"])), lead_seconds) for row in dialable]
-    lanes = [_bring_near(_read_lane(lane, rows, others), lead_seconds) for lane in lane_rows]
-    return dict(plan_claims(rooms, lanes, _read_limits(settings, rows, others), now=utc_now()))
+    rooms = [_read_room(row, served, floors.get(row["id"])) for row in dialable]
+    lanes = [_read_lane(lane, rows, others) for lane in lane_rows]
+    limits, now = _read_limits(settings, rows, others), utc_now()
+    return [
+        plan_claims(
+            [_bring_near(room, lead) for room in rooms], [_bring_near(lane, lead) for lane in lanes], limits, now=now
+        )
+        for lead in lead_seconds
+    ]
 
 
 def _bring_near(paced: Paced, lead_seconds: float) -> Paced:

@@ -154,7 +154,7 @@ def miss(dialer: Dialer, departure: Departure) -> None:
 async def take_missed_again(dialer: Dialer) -> None:
     await asyncio.sleep(GATHER_SECONDS)
     missed, dialer.missed = dialer.missed, []
-    dialer.slow_down()
+    dialer.slow_down(len(missed))
     by_campaign: dict[CampaignId, list[Departure]] = {}
     for one in missed:
         by_campaign.setdefault(one.claim.terms.campaign_id, []).append(one)

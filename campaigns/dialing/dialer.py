@@ -37,7 +37,7 @@ log = get_logger(__name__)
 POLL_SECONDS = 0.25
 LOOK_AT_ONCE = 20
 LONGEST_BACK_OFF_SECONDS = 1.0
-LONGEST_SLOWNESS_SECONDS = 2.0
+SHORTEST_PAUSE_SECONDS = 0.05
 FAREWELL_SECONDS = 4.0
 """How long a dialer that was told to stop lets its requests finish; what is cut off is reconciled."""
 
@@ -88,12 +88,13 @@ async def dial(dialer: Dialer) -> None:
             try:
                 began = asyncio.get_running_loop().time()
                 await tick(dialer)
-                dialer.slowness = min(asyncio.get_running_loop().time() - began, LONGEST_SLOWNESS_SECONDS)
-                failures = 0
+                took, failures = asyncio.get_running_loop().time() - began, 0
             except Exception:
-                failures += 1
+                took, failures = 0.0, failures + 1
                 log.exception("a tick failed; trying again", failures=failures)
-            await dialer.pause(min(POLL_SECONDS * 2**failures, LONGEST_BACK_OFF_SECONDS))
+            await dialer.pause(
+                max(SHORTEST_PAUSE_SECONDS, min(POLL_SECONDS * 2**failures, LONGEST_BACK_OFF_SECONDS) - took)
+            )
     finally:
         # What is cut off is reconciled later, by whoever runs.
         await dialer.tasks.drain(within_seconds=FAREWELL_SECONDS)

@@ -16,6 +16,9 @@ from telephony.outbound import Lines
 SHORTEST_LEAD_SECONDS = 0.1
 LONGEST_LEAD_SECONDS = 2.0
 LONGEST_PATIENCE_SECONDS = 0.5
+LATE_SHARE = 0.2
+WEIGHT = 0.01
+"""Of one dial, in what is said of the dials lately."""
 
 
 @dataclass
@@ -24,8 +27,8 @@ class Dialer:
     give back. `in_hand`: the attempts that some task here works on; what the rows call ours beside them is nobody's.
     `missed`: dials that passed their slots unsent.
     `lead`: seconds between taking a slot and the slot, longer while the machine or the database is slow; so is
-    `patience`, the seconds that a dial may be behind its slot. `slowness`: seconds that the last round took.
-    `vetoes`: asks whoever a campaign wants asked before each dial; without it such a campaign dials nobody."""
+    `patience`, the seconds that a dial may be behind its slot. `late_share`: the part of the dials lately that missed
+    theirs. `vetoes`: asks whoever a campaign wants asked before each dial; without it such a campaign dials nobody."""
 
     name: str
     lines: Lines
@@ -38,7 +41,7 @@ class Dialer:
     missed: list[Departure] = field(default_factory=list[Departure])
     lead: float = SHORTEST_LEAD_SECONDS
     patience: float = LATE_SECONDS
-    slowness: float = 0.0
+    late_share: float = 0.0
     vetoes: SuppressionClient | None = None
     recorder: Recorder = field(init=False)
 
@@ -56,15 +59,19 @@ class Dialer:
         """Nothing here works on these any more."""
         self.in_hand.difference_update(claim.attempt_id for claim in claims)
 
-    def slow_down(self) -> None:
-        """Slots were missed: take them earlier before their time, and keep more of them free behind ours."""
+    def slow_down(self, missed: int) -> None:
+        """So many slots were missed: take them earlier before their time. Where many are, keep more of them free behind
+        ours, too: that costs the lanes a part of every batch, a missed slot only itself."""
+        self.late_share = 1 - (1 - self.late_share) * (1 - WEIGHT) ** missed
         # A lease must last for a lead, and what is missed then, and the request.
         longest = min(LONGEST_LEAD_SECONDS, (self.times.lease - self.times.request) / 4)
         self.lead = min(2 * self.lead, max(longest, SHORTEST_LEAD_SECONDS))
-        self.patience = min(2 * self.patience, LONGEST_PATIENCE_SECONDS)
+        if self.late_share > LATE_SHARE:
+            self.patience = min(2 * self.patience, LONGEST_PATIENCE_SECONDS)
 
     def speed_up(self) -> None:
         """A slot was met."""
+        self.late_share *= 1 - WEIGHT
         self.lead = max(0.998 * self.lead, SHORTEST_LEAD_SECONDS)
         self.patience = max(0.998 * self.patience, LATE_SECONDS)
 

@@ -23,7 +23,7 @@ from telephony.outbound_batch import record_dialed
 
 log = get_logger(__name__)
 
-GATHER_SECONDS = 0.01
+GATHER_SECONDS = 0.05
 MOST_AT_ONCE = 500
 AGAIN_SECONDS = 0.25
 
@@ -126,24 +126,30 @@ async def record_outcomes(db: Database, outcomes: Sequence[Outcome], times: Time
     unclear = [one.claim for one in outcomes if isinstance(one.answer, Unclear)]
     async with db.system() as connection:
         await attempt_store.bound_idle(connection)
-        await record_dialed(connection, {departure.call.id: answer.carrier_call_id for departure, answer in placed})
-        await attempt_store.set_placed(
-            connection,
-            ids=[departure.claim.attempt_id for departure, _ in placed],
-            fences=[departure.claim.fence for departure, _ in placed],
-            look_again_seconds=[d.claim.terms.ring_timeout_seconds + times.look_again for d, _ in placed],
-        )
-        await attempt_store.set_uncertain(
-            connection,
-            ids=[claim.attempt_id for claim in unclear],
-            fences=[claim.fence for claim in unclear],
-            wait_seconds=first_look(times),
-        )
+        if placed:
+            await _record_placed(connection, placed, times)
+        if unclear:
+            await attempt_store.set_uncertain(
+                connection,
+                ids=[claim.attempt_id for claim in unclear],
+                fences=[claim.fence for claim in unclear],
+                wait_seconds=first_look(times),
+            )
         for one in outcomes:
             if isinstance(one.answer, Refused):
                 await _record_refused(connection, one.departure, one.answer)
             elif isinstance(one.answer, NotSent):
                 await _record_unsent(connection, one.departure, one.answer)
+
+
+async def _record_placed(connection: Connection, placed: Sequence[tuple[Departure, Placed]], times: Times) -> None:
+    await record_dialed(connection, {departure.call.id: answer.carrier_call_id for departure, answer in placed})
+    await attempt_store.set_placed(
+        connection,
+        ids=[departure.claim.attempt_id for departure, _ in placed],
+        fences=[departure.claim.fence for departure, _ in placed],
+        look_again_seconds=[d.claim.terms.ring_timeout_seconds + times.look_again for d, _ in placed],
+    )
 
 
 @dataclass(frozen=True)
