@@ -23,6 +23,9 @@ async def look_back(db: Database, desk: Desk, opened: Opened, answering: Answeri
         if answering is not None:
             await conclude_answerer(db, call, answering)
             call = await load_call(db, call.id)
+        if opened.floor is not None:
+            # The team's criteria are about its agents, who said nothing here.
+            return
         providers = Providers(desk.settings, desk.engines)
         try:
             await evaluate_call(db, call, opened.definition, providers.build_judge(opened.definition))

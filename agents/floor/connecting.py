@@ -61,7 +61,9 @@ async def find_seat(company: Company, floor: FloorCall, screening: Screening) ->
     out to be a machine."""
     try:
         async with asyncio.timeout(floor.connect_seconds):
-            operator_id = await reserve_soon(company, floor)
+            # Whoever is called needs the other half to come in: called at the last moment they would only miss it.
+            async with asyncio.timeout(floor.connect_seconds / 2):
+                operator_id = await reserve_soon(company, floor)
             log.info("an operator is called", call_id=str(company.call.id), operator_id=str(operator_id))
             return await seat_operator(company, floor, operator_id, screening)
     except (TimeoutError, DatabaseUnavailable):

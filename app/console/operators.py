@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Annotated, Any
 
 import httpx
@@ -117,7 +117,7 @@ async def take_calls(client: httpx.AsyncClient, who: str) -> None:
             return
 
 
-async def follow(client: httpx.AsyncClient, known: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def follow(client: httpx.AsyncClient, known: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     """Beats for ever; each change of the operator's state."""
     while True:
         query = {"known": known["state"], "wait_seconds": WAIT_SECONDS}

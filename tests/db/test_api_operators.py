@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import httpx
 import jwt
 import pytest
 
 from app.auth.principal import Role
+from app.console import operators as commands
 from app.ids import OrgId
 from campaigns.campaigns import Campaign
 from telephony.floor.answered import connect_operator, finish_floor_call, reserve_operator
@@ -108,3 +110,20 @@ async def test_viewers_see_operators_and_are_none_and_others_see_nothing(api: Ap
     assert_problem(
         await api.client.post(OPERATORS, headers=await api.key(Role.ADMIN), json=stranger), 422, "not_a_member"
     )
+
+
+async def test_the_command_line_beats_hears_of_a_call_and_has_the_key_to_its_room(api: Api) -> None:
+    key, campaign = await api.key(Role.OPERATOR), await campaign_of(api)
+    await added(api, key)
+    transport = httpx.ASGITransport(api.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api/api/v1", headers=key) as client:
+        ben = await commands.change(client, "Ben", "available")
+        call = await put_call(api.db, campaign)
+        assert await reserve_operator(api.db, call, floor_of(campaign)) == UUID(ben["id"])
+        changes = commands.follow(client, ben)
+        told = await asyncio.wait_for(anext(changes), 30)
+        await changes.aclose()
+        assert (told["state"], told["call"]["id"]) == ("reserved", str(call.id))
+        assert (await commands.fetch_key(client, ben["id"]))["call_id"] == str(call.id)
+        with pytest.raises(commands.NoSuchOperator):
+            await commands.find(client, "Nobody")
