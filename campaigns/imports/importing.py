@@ -26,6 +26,7 @@ from campaigns.imports.opening import Elsewhere, ImportOptions, Opened, load_nee
 from campaigns.imports.reading import ImportNotFound, load_import
 from campaigns.imports.report import ImportReport
 from campaigns.imports.vectors.plain_rows import PlainReader, PlainRows
+from campaigns.imports.vectors.seen import SeenNumbers
 from campaigns.imports.writing import store as contact_store
 from campaigns.imports.writing.plain import deal_plain, write_plain
 from campaigns.imports.writing.shares import Share, deal, write_contacts
@@ -193,8 +194,10 @@ async def _write_blocks(db: Database, job: Job) -> None:
     async with db.system() as connection:
         lanes = [Position.from_json(lane["position"]) for lane in await store.select_lanes(connection, job.id)]
         others = await contact_store.select_other_running(connection, job.org_id, job.campaign_id)
+        is_first = not await contact_store.has_contacts(connection, job.campaign_id)
     if job.options.elsewhere is Elsewhere.ALLOW:
         others = {}
+    seen = SeenNumbers() if is_first else None
     start = min(lanes, key=lambda position: position.blocks)
     batches = _read_batches(job, start if start.blocks else None)
     batch = await asyncio.to_thread(next, batches, None)
@@ -203,7 +206,7 @@ async def _write_blocks(db: Database, job: Job) -> None:
         after = batch.block.after
         shares = deal_plain(batch, len(lanes)) if isinstance(batch, PlainRows) else deal(batch, len(lanes))
         behind = [lane for lane, position in enumerate(lanes) if position.blocks < after.blocks]
-        writing = [_write_share(db, job, lane, shares[lane], others) for lane in behind]
+        writing = [_write_share(db, job, lane, shares[lane], others, seen) for lane in behind]
         # All come to their ends, also where one fails: none must write on after this function is left.
         done = await asyncio.gather(asyncio.to_thread(next, batches, None), *writing, return_exceptions=True)
         for failed in done:
@@ -230,20 +233,28 @@ def _read_batches(job: Job, start: Position | None) -> Iterator[Batch | PlainRow
         yield plain.read(block) or job.reader.read(block)
 
 
-async def _write_share(db: Database, job: Job, lane: int, share: Share | PlainRows, others: Mapping[UUID, str]) -> None:
+async def _write_share(
+    db: Database,
+    job: Job,
+    lane: int,
+    share: Share | PlainRows,
+    others: Mapping[UUID, str],
+    seen: SeenNumbers | None,
+) -> None:
     """One transaction. Raises ImportTakenOver."""
-    write = write_plain if isinstance(share, PlainRows) else write_contacts
+    where = (job.org_id, job.campaign_id, job.id)
+    columns, skip = job.reader.columns, job.options.elsewhere is Elsewhere.SKIP
     async with db.system() as connection:
-        counts, faults = await write(
-            connection,
-            job.org_id,
-            job.campaign_id,
-            job.id,
-            share,  # type: ignore[arg-type] - the one that this way of writing takes
-            columns=job.reader.columns,
-            others=others,
-            skip_elsewhere=job.options.elsewhere is Elsewhere.SKIP,
-        )
+        if isinstance(share, PlainRows):
+            counts, faults = await write_plain(
+                connection, *where, share, columns=columns, others=others, skip_elsewhere=skip, seen=seen
+            )
+        else:
+            if seen is not None:
+                seen.remember(contact.phone for contact in share.contacts)
+            counts, faults = await write_contacts(
+                connection, *where, share, columns=columns, others=others, skip_elsewhere=skip
+            )
         if faults:
             await contact_store.insert_faults(connection, job.org_id, job.id, faults)
         position = share.block.after.to_json()

@@ -23,6 +23,7 @@ from campaigns.imports.vectors.cells import Cells, join_cells
 from campaigns.imports.vectors.copying import COLUMNS, encode_contacts, make_ids
 from campaigns.imports.vectors.north_america import NorthAmerica, alternatives, last_four_are_free
 from campaigns.imports.vectors.plain_rows import PlainReader, PlainRows
+from campaigns.imports.vectors.seen import SeenNumbers
 from telephony.lines.numbers import InvalidNumber, parse_number
 from telephony.toll_gate.destinations import DialingRules
 
@@ -102,6 +103,17 @@ def test_what_refuses_single_numbers_refuses_them_at_once_too() -> None:
 def test_the_plan_leaves_the_last_four_digits_free_and_a_pattern_that_does_not_is_noticed() -> None:
     assert last_four_are_free()
     assert alternatives(r"98[|3](?:1|2)\d{6}|[2-9]\d{9}|a\|b") == [r"98[|3](?:1|2)\d{6}", r"[2-9]\d{9}", r"a\|b"]
+
+
+def test_a_number_that_was_met_is_never_taken_for_a_new_one() -> None:
+    seen, rng = SeenNumbers(), random.Random(1)
+    first, later = (np.array(rng.sample(range(12022000000, 12029999999), 50_000)) for _ in range(2))
+    assert seen.meet(first).mean() == 0
+    seen.remember(["+442079460018"])
+    assert seen.meet(first).all()
+    assert seen.meet(np.array([442079460018])).all()
+    new = ~np.isin(later, first)
+    assert seen.meet(later)[new].mean() < 0.01
 
 
 async def blocks_of(text: str) -> tuple[RowReader, list[Block]]:

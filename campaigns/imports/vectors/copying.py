@@ -27,7 +27,7 @@ def encode_contacts(org_id: UUID, campaign_id: UUID, import_id: UUID, rows: Plai
     """What `copy … (COLUMNS) from stdin (format binary)` takes. Ids ascend in the order of the file, whatever the
     order of `rows`."""
     count = len(rows)
-    numbers = join_cells(rows.numbers())
+    numbers = join_cells(rows.numbers)
     assert numbers is not None  # digits
     head = _write_heads(org_id, campaign_id, import_id, rows)
     fields = ((numbers, b""), (rows.names, b""), (rows.variables, b"\1"))

@@ -1,6 +1,7 @@
 """The rows that nearly every list is made of, one number and no facts but a name, without an object each."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class PlainRows:
             self, rows=self.rows[chosen], phones=self.phones[chosen], names=names, variables=variables, rejected=[]
         )
 
+    @cached_property
     def numbers(self) -> list[E164]:
         return [E164(f"+{phone}") for phone in self.phones.tolist()]
 

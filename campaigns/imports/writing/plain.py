@@ -15,6 +15,7 @@ from campaigns.imports.columns import Columns
 from campaigns.imports.contacts import FaultKind
 from campaigns.imports.vectors.copying import COLUMNS, encode_contacts
 from campaigns.imports.vectors.plain_rows import PlainRows
+from campaigns.imports.vectors.seen import SeenNumbers
 from campaigns.imports.writing import store
 from campaigns.imports.writing.shares import Share, write_contacts
 from campaigns.imports.writing.store import NewFault
@@ -44,15 +45,17 @@ async def write_plain(
     columns: Columns,
     others: Mapping[UUID, str],
     skip_elsewhere: bool,
+    seen: SeenNumbers | None,
 ) -> tuple[dict[str, int], list[NewFault]]:
-    """What `write_contacts` does, in the same words."""
+    """What `write_contacts` does, in the same words. `seen`: of this import, where the campaign had no contacts before
+    it: then only numbers that may have been met are looked for in it."""
     told = Told(columns, share.block)
     for fault in share.rejected:
         told.add(FaultKind.REJECTED, fault)
     rows = _tell_repeats(told, share)
     if others:
         rows = await _tell_elsewhere(told, connection, rows, others, skip_elsewhere)
-    rows = await _tell_known(told, connection, campaign_id, import_id, rows)
+    rows = await _tell_known(told, connection, campaign_id, import_id, rows, seen)
     try:
         async with connection.transaction():
             await _insert(told, connection, org_id, campaign_id, import_id, rows)
@@ -85,8 +88,8 @@ def _tell_repeats(told: Told, share: PlainRows) -> PlainRows:
 async def _tell_elsewhere(
     told: Told, connection: Connection, rows: PlainRows, others: Mapping[UUID, str], skip: bool
 ) -> PlainRows:
-    found = await store.select_elsewhere(connection, list(others), rows.numbers())
-    for n, phone in enumerate(rows.numbers() if found else []):
+    found = await store.select_elsewhere(connection, list(others), rows.numbers)
+    for n, phone in enumerate(rows.numbers if found else []):
         if phone in found:
             kind = FaultKind.DUPLICATE if skip else FaultKind.WARNING
             told.tell(kind, rows.contact(n), f'waits in the campaign "{others[found[phone]]}" too')
@@ -94,14 +97,20 @@ async def _tell_elsewhere(
 
 
 async def _tell_known(
-    told: Told, connection: Connection, campaign_id: UUID, import_id: UUID, rows: PlainRows
+    told: Told,
+    connection: Connection,
+    campaign_id: UUID,
+    import_id: UUID,
+    rows: PlainRows,
+    seen: SeenNumbers | None,
 ) -> PlainRows:
-    known = await store.select_known(connection, campaign_id, rows.numbers())
-    for n, phone in enumerate(rows.numbers() if known else []):
+    doubtful = rows if seen is None else rows.take(seen.meet(rows.phones))
+    known = await store.select_known(connection, campaign_id, doubtful.numbers) if len(doubtful) else {}
+    for n, phone in enumerate(doubtful.numbers):
         if phone in known:
             ours = known[phone]["import_id"] == import_id
             reason = f"repeats line {known[phone]['line']}" if ours else "in this campaign already"
-            told.tell(FaultKind.DUPLICATE, rows.contact(n), reason)
+            told.tell(FaultKind.DUPLICATE, doubtful.contact(n), reason)
     return _without(rows, known)
 
 
@@ -110,8 +119,8 @@ async def _insert(
 ) -> None:
     """Who is on the do-not-call list goes in as blocked, one by one. Raises UniqueViolationError,
     ChangedMeanwhile."""
-    listed = await store.select_listed(connection, org_id, campaign_id, rows.numbers())
-    blocked = [rows.contact(n) for n, phone in enumerate(rows.numbers()) if phone in listed] if listed else []
+    listed = await store.select_listed(connection, org_id, campaign_id, rows.numbers)
+    blocked = [rows.contact(n) for n, phone in enumerate(rows.numbers) if phone in listed] if listed else []
     if blocked:
         added = await store.insert_contacts(connection, org_id, campaign_id, import_id, blocked)
         if added.count < len(blocked) or len(added.blocked_lines) < len(blocked):
@@ -128,4 +137,4 @@ async def _insert(
 def _without(rows: PlainRows, phones: Mapping[str, object] | set[str]) -> PlainRows:
     if not phones:
         return rows
-    return rows.take(np.array([phone not in phones for phone in rows.numbers()], bool))
+    return rows.take(np.array([phone not in phones for phone in rows.numbers], bool))

@@ -102,6 +102,10 @@ async def copy_contacts(connection: Connection, columns: Sequence[str], data: by
     await connection.copy_to_table("contacts", source=in_one_piece(), columns=columns, format="binary")
 
 
+async def has_contacts(connection: Connection, campaign_id: UUID) -> bool:
+    return await connection.fetchval("select exists (select from contacts where campaign_id = $1)", campaign_id)
+
+
 async def select_known(connection: Connection, campaign_id: UUID, phones: Sequence[str]) -> dict[str, Row]:
     """The numbers that the campaign has, each with its contact's `import_id` and `line`."""
     rows = await connection.fetch(
@@ -114,6 +118,8 @@ async def select_known(connection: Connection, campaign_id: UUID, phones: Sequen
 
 async def select_listed(connection: Connection, org_id: UUID, campaign_id: UUID, phones: Sequence[str]) -> set[str]:
     """The numbers that are on the do-not-call list of the organization or the campaign."""
+    if not await connection.fetchval("select exists (select from do_not_call where org_id = $1)", org_id):
+        return set()  # many have no list yet
     rows = await connection.fetch(
         """
         select phone from do_not_call
