@@ -2,6 +2,7 @@
 killed; no other event ever does."""
 
 import asyncio
+import contextlib
 import random
 import signal
 import sys
@@ -28,6 +29,8 @@ BATCH = 20
 KILL_EVERY_SECONDS = 0.7
 LEAST_KILLS = 2
 LONGEST_SECONDS = 600.0
+RETRY_AFTER_SECONDS = 1.5
+"""Longer than the endpoint ever takes to answer."""
 
 
 @dataclass
@@ -92,6 +95,7 @@ class Trial:
     planted: bool
     committed: set[int] = field(default_factory=set[int])
     undone: set[int] = field(default_factory=set[int])
+    senders: list[asyncio.subprocess.Process] = field(default_factory=list[asyncio.subprocess.Process])
     kills: int = 0
 
     async def tell(self, events: int) -> None:
@@ -118,27 +122,25 @@ class Trial:
 
     async def harass(self) -> None:
         """Senders are killed one after the other, and another is started for each."""
-        senders = [await self._start() for _ in range(SENDERS)]
         try:
+            await asyncio.gather(*(self._start() for _ in range(SENDERS)))
             while True:
-                await asyncio.sleep(KILL_EVERY_SECONDS)
-                victim = senders.pop(0)
-                victim.send_signal(signal.SIGKILL)
-                await victim.wait()
+                # The next one comes up while the others still send: starting it is what takes longest.
+                await asyncio.gather(self._start(), asyncio.sleep(KILL_EVERY_SECONDS))
+                await kill(self.senders[0])
+                del self.senders[0]
                 self.kills += 1
-                senders.append(await self._start())
         finally:
-            for sender in senders:
-                sender.send_signal(signal.SIGKILL)
-                await sender.wait()
+            for sender in self.senders:
+                await kill(sender)
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    async def _start(self) -> None:
         sender = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.prove.webhooks.sender", self.ground.url, KEY, stdout=asyncio.subprocess.PIPE
         )
+        self.senders.append(sender)
         assert sender.stdout is not None
         await asyncio.wait_for(sender.stdout.readline(), 60)
-        return sender
 
     async def wait(self) -> None:
         """Until nothing is pending and some senders died. Waits of minutes and days are waits of a moment here."""
@@ -148,11 +150,19 @@ class Trial:
                 pending = await connection.fetchval("select count(*) from webhook_deliveries where status = 'pending'")
                 await connection.execute(
                     "update webhook_deliveries set next_at = now() where status = 'pending' and tries > 0"
-                    " and coalesce(last_try_at, now()) < now() - interval '3 seconds'"
+                    " and coalesce(last_try_at, now()) < now() - make_interval(secs => $1)",
+                    RETRY_AFTER_SECONDS,
                 )
             if pending == 0 and self.kills >= LEAST_KILLS:
                 return
             await asyncio.sleep(0.3)
+
+
+async def kill(process: asyncio.subprocess.Process) -> None:
+    """And wait until it, and the pipe to it, is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGKILL)
+    await process.communicate()
 
 
 @dataclass(frozen=True)
