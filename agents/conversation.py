@@ -7,7 +7,7 @@ conversation along, tool results included, under instructions of its own.
 from collections.abc import AsyncIterable, Callable
 from typing import Any
 
-from livekit.agents import NOT_GIVEN, Agent, FlushSentinel, ModelSettings, NotGivenOr, llm, tts
+from livekit.agents import NOT_GIVEN, Agent, FlushSentinel, ModelSettings, NotGivenOr, StopResponse, llm, tts
 
 from agents.conversation_state import ConversationState
 from agents.handoff import build_handoffs
@@ -80,8 +80,13 @@ class TeamAgent(Agent):
 
     async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
         """LiveKit's hook between what was heard and the reply."""
-        if self.state.before_reply is not None:
-            await self.state.before_reply(new_message.text_content or "")
+        if self.state.before_reply is None:
+            return
+        words = await self.state.before_reply(new_message.text_content or "")
+        if words is None:
+            raise StopResponse
+        if words != new_message.text_content:
+            new_message.content = [words]
 
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings

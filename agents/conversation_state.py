@@ -44,8 +44,9 @@ class ConversationState:
     """What `save_details` wrote down so far."""
     handoff_turn: str = ""
     """The turn (LiveKit's speech id) in which the last handoff was made: one a turn."""
-    before_reply: Callable[[str], Awaitable[None]] | None = None
-    """Told what the person's side said; returns when it may be answered (agents/answering/listening.py)."""
+    before_reply: Callable[[str], Awaitable[str | None]] | None = None
+    """Given what the person's side said, returns what to answer once it may be answered; None: nothing
+    (agents/answering/listening.py)."""
     wait_for_answer: Callable[[], None] | None = None
     """What the agent that entered before the answer does once there is one."""
 

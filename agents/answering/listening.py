@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 from livekit import rtc
+from livekit.agents import SpeechCreatedEvent, UserInputTranscribedEvent
+from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioInput
 
 from agents.answering.beep import BeepDetector, Heard, Sound
@@ -49,6 +51,11 @@ class Answering:
         self._spoke = asyncio.Event()
         self._holding = False
         self._waited = False
+        self._unanswered = ""
+        self._sentences = 0
+        self._latest: SpeechHandle | None = None
+        session.on("user_input_transcribed", self._on_transcribed)
+        session.on("speech_created", self._on_speech)
         self.turns = 0
         """How often the callee's side has said something."""
         self.found: Finding | None = None
@@ -75,6 +82,21 @@ class Answering:
         if heard is not None:
             self._take_tones(heard)
 
+    def _on_transcribed(self, event: UserInputTranscribedEvent) -> None:
+        self._sentences += event.is_final
+
+    def _on_speech(self, event: SpeechCreatedEvent) -> None:
+        self._latest = event.speech_handle
+        if self._beeped.is_set():
+            self._protect_message()
+
+    def _protect_message(self) -> None:
+        """Nothing interrupts what is said to a machine: its last words are recognized after its beep, and would have
+        the message begin anew."""
+        speech = self._latest
+        if speech is not None and not speech.interrupted and not speech.done():
+            speech.allow_interruptions = False
+
     def _take_tones(self, heard: Heard) -> None:
         tones = ", ".join(f"{tone.hertz:.0f} Hz for {tone.seconds:.2f} s" for tone in heard.tones)
         if heard.sound is Sound.SIT:
@@ -87,30 +109,41 @@ class Answering:
             self._spoke.clear()
             self._to_do.put_nowait(self._speak_after_beep)
 
-    async def before_reply(self, words: str) -> None:
-        """Return when what the callee's side said may be answered: at once, or for a machine after its beep."""
+    async def before_reply(self, words: str) -> str | None:
+        """What to answer, as soon as it may be answered: at once, or for a machine after its beep. None: nothing, for
+        the machine went on talking; its words come back with those that follow."""
         self.turns += 1
         self._spoke.set()
+        words, self._unanswered = f"{self._unanswered} {words}".strip(), ""
         if self.found is None and (finding := judge_words(words, turns=self.turns)) is not None:
             self._find(finding)
         by_words = self.found is not None and self.found.by is By.WORDS
         # Once only: whoever goes on talking without a beep is not made to wait before every answer.
-        if by_words and not self._waited:
-            await self._wait_for_beep()
+        if by_words and not self._waited and not await self._wait_for_beep():
+            self._unanswered = words
+            return None
+        if self._beeped.is_set():
+            # The reply may have been made while we waited.
+            self._protect_message()
+        return words
 
-    async def _wait_for_beep(self) -> None:
-        self._holding = True
+    async def _wait_for_beep(self) -> bool:
+        """False: more words came before it."""
+        self._holding, heard = True, self._sentences
         began = quiet_since = self._now()
         try:
             while not self._beeped.is_set() and self.is_listening:
+                if self._sentences > heard:
+                    return False
                 now = self._now()
                 sounding = self._detector is not None and self._detector.is_sounding
                 if self._session.user_state == "speaking" or sounding:
                     quiet_since = now
                 if now - quiet_since >= NO_BEEP_SECONDS or now - began >= LONGEST_GREETING_SECONDS:
                     self._waited = True
-                    return
+                    break
                 await asyncio.sleep(GLANCE_SECONDS)
+            return True
         finally:
             self._holding = False
 

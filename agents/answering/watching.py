@@ -25,9 +25,9 @@ def watch_answer(db: Database, call: Call, state: ConversationState, running: Ru
 
 
 async def conclude_answerer(db: Database, call: Call, answering: Answering) -> None:
-    """Once the call is over: what it came to has the last word."""
+    """Once the call is over: what it came to has the last word. What was found before is noted already."""
     if call.answered_at is None:
         return
     last = conclude(answering.found, hint=call.hint, turns=answering.turns)
-    if last is not None:
+    if last is not None and last != answering.found:
         await note_answerer(db, call.id, last.answered_by, last.evidence)

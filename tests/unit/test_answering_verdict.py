@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from livekit.agents import UserInputTranscribedEvent
 
 from agents.answering import listening
 from agents.answering.listening import BEEPED, Answering
@@ -127,6 +128,20 @@ async def test_a_machine_that_never_beeps_is_answered_after_a_silence_and_only_o
         await listener.close()
 
 
+async def test_a_machine_that_goes_on_talking_is_answered_once_for_all_that_it_said() -> None:
+    async with talk_to(REMINDER) as talk:
+        listener = Listener(talk)
+        held = asyncio.create_task(listener.answering.before_reply("This is the voicemail of Ada."))
+        await wait_until(lambda: len(listener.noted) == 1)
+        talk.session.emit("user_input_transcribed", UserInputTranscribedEvent(transcript="I", is_final=False))
+        talk.session.emit("user_input_transcribed", UserInputTranscribedEvent(transcript="I am out.", is_final=True))
+        assert await asyncio.wait_for(held, 5) is None
+        listener.hear(quiet(0.5) + beep(1000, 0.5) + quiet(0.5))
+        answered = await asyncio.wait_for(listener.answering.before_reply("I am out."), 5)
+        assert answered == "This is the voicemail of Ada. I am out."
+        await listener.close()
+
+
 async def test_a_person_is_answered_at_once_and_their_whistle_is_no_beep_any_more() -> None:
     async with talk_to(REMINDER) as talk:
         listener = Listener(talk)
@@ -147,6 +162,8 @@ async def test_a_beep_without_words_that_were_understood_gets_the_message_all_th
         listener.hear(quiet(0.5) + beep(440, 0.3) + quiet(0.5))
         await wait_until(lambda: {"disposition": "voicemail_left"} in talk.hints)
         assert f"user: {BEEPED}" in talk.history()
+        speech = talk.session.say("And this is said to its end.")
+        assert not speech.allow_interruptions
         assert [finding.by for finding in listener.noted] == [By.BEEP]
         await listener.close()
 
