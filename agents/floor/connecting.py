@@ -12,12 +12,13 @@ from agents.floor.seat import OperatorSeat, record_operator
 from agents.record.recording import Recording
 from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger
-from telephony.calls import Call, End, EndReason, EndResult, leave_hint, mark_answered
+from telephony.calls import Call, End, EndReason, EndResult, leave_hint
 from telephony.floor.answered import (
     FloorCall,
     abandon_call,
     connect_operator,
     finish_floor_call,
+    note_answered,
     note_machine,
     reserve_operator,
 )
@@ -44,7 +45,7 @@ async def give_to_operator(company: Company, floor: FloorCall, recording: Record
         await wait_for_pickup(company)
     screening = Screening(company.running.session)
     with suppress(DatabaseUnavailable):
-        await mark_answered(company.db, call.id)
+        screening.count_from(await note_answered(company.db, call))
     if not state.rescue and await screening.judge() is Greeted.MACHINE:
         await leave_machine(company, floor)
         return

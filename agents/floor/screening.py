@@ -16,6 +16,8 @@ from agents.course.ending import Session
 
 QUIET_MEANS_PERSON_SECONDS = 1.0
 """Somebody who picks up and says nothing waits for us."""
+LEAST_HEARD_SECONDS = 0.4
+"""So much is listened to in any case: what was said before we came in, nobody heard."""
 LONGEST_GREETING_SECONDS = 3.0
 """Nobody who picks up a telephone speaks on for so long without a pause."""
 GLANCE_SECONDS = 0.05
@@ -29,10 +31,11 @@ class Greeted(StrEnum):
 
 @dataclass(frozen=True)
 class Greeting:
-    """What was heard since the answer. `spoke_seconds`: how long they speak, or spoke; 0 if they have not.
-    `speaking`: still."""
+    """What was heard since the answer, or since we came in, `heard_seconds` ago. `spoke_seconds`: how long they speak,
+    or spoke; 0 if they have not. `speaking`: still."""
 
     since_answer_seconds: float
+    heard_seconds: float
     spoke_seconds: float
     speaking: bool
     words: str = ""
@@ -43,18 +46,17 @@ def judge_greeting(heard: Greeting) -> Greeted:
         return Greeted.MACHINE
     if heard.speaking:
         return Greeted.MACHINE if heard.spoke_seconds >= LONGEST_GREETING_SECONDS else Greeted.LISTEN
-    if heard.spoke_seconds > 0 or heard.since_answer_seconds >= QUIET_MEANS_PERSON_SECONDS:
-        return Greeted.PERSON
-    return Greeted.LISTEN
+    is_waiting = heard.since_answer_seconds >= QUIET_MEANS_PERSON_SECONDS and heard.heard_seconds >= LEAST_HEARD_SECONDS
+    return Greeted.PERSON if heard.spoke_seconds > 0 or is_waiting else Greeted.LISTEN
 
 
 class Screening:
-    """Listens to the greeting from now on; make it at the answer."""
+    """Listens to the greeting from now on; make it at the answer, or as soon after it as can be."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._now = asyncio.get_running_loop().time
-        self._answered_at = self._now()
+        self._began = self._answered_at = self._now()
         self._spoke_since: float | None = None
         self._spoke_seconds = 0.0
         self._words: dict[bool, str] = {True: "", False: ""}
@@ -66,6 +68,10 @@ class Screening:
         else:
             self._words[False] = event.transcript
 
+    def count_from(self, seconds_ago: float) -> None:
+        """The answer was so long ago."""
+        self._answered_at = self._now() - seconds_ago
+
     def look(self) -> Greeting:
         """As of now; to be asked often."""
         speaking = self._session.user_state == "speaking"
@@ -75,7 +81,8 @@ class Screening:
         else:
             self._spoke_since = None
         words = " ".join(self._words.values())
-        return Greeting(self._now() - self._answered_at, self._spoke_seconds, speaking, words)
+        now = self._now()
+        return Greeting(now - self._answered_at, now - self._began, self._spoke_seconds, speaking, words)
 
     async def judge(self) -> Greeted:
         """PERSON or MACHINE, within QUIET_MEANS_PERSON_SECONDS and a greeting."""

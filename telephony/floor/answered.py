@@ -11,7 +11,7 @@ from uuid import UUID
 from app.db import Connection, Database
 from app.ids import AttemptId, CallId
 from app.logs import get_logger
-from telephony.calls import Call, EventKind, record_event
+from telephony.calls import Call, EventKind, mark_answered, record_event
 from telephony.floor import call_store, operator_store
 from telephony.floor.message import ABANDON_MESSAGE, CONNECT_SECONDS, fill_message
 
@@ -37,6 +37,13 @@ async def find_floor(connection: Connection, attempt_id: AttemptId | None, from_
     text = row["message"] or ABANDON_MESSAGE
     message = fill_message(text, organization=row["organization"], from_number=from_number)
     return FloorCall(row["campaign_id"], message, row["connect_seconds"] or CONNECT_SECONDS)
+
+
+async def note_answered(db: Database, call: Call) -> float:
+    """Write down that it was answered, if nobody did; how many seconds ago that was."""
+    await mark_answered(db, call.id)
+    async with db.system() as connection:
+        return await call_store.count_seconds_since_answer(connection, call.id)
 
 
 async def reserve_operator(db: Database, call: Call, floor: FloorCall) -> UUID | None:

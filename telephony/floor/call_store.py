@@ -21,6 +21,14 @@ async def select_floor(connection: Connection, attempt_id: UUID) -> Row | None:
     )
 
 
+async def count_seconds_since_answer(connection: Connection, call_id: UUID) -> float:
+    """By the database's clock; 0 for a call that is not answered."""
+    seconds: float | None = await connection.fetchval(
+        "select extract(epoch from clock_timestamp() - answered_at)::float8 from calls where id = $1", call_id
+    )
+    return max(0.0, seconds or 0.0)
+
+
 async def insert_floor_call(connection: Connection, call_id: UUID, campaign_id: UUID, outcome: str) -> bool:
     """The first to say that this call was answered, and by whom: `waiting`, a person, or `machine`. A person counts for
     the day."""

@@ -98,6 +98,7 @@ async def stage(db: Database, campaign: Campaign, monkeypatch: pytest.MonkeyPatc
         recording.append(track)
 
     monkeypatch.setattr(screening, "QUIET_MEANS_PERSON_SECONDS", 0.05)
+    monkeypatch.setattr(screening, "LEAST_HEARD_SECONDS", 0.05)
     monkeypatch.setattr(connecting, "record_operator", record)
     stage = Stage(db, await put_call(db, campaign), replace(floor_of(campaign), connect_seconds=30.0))
     yield stage

@@ -17,13 +17,14 @@ ONE, OTHER = CampaignId(new_id()), CampaignId(new_id())
 @pytest.mark.parametrize(
     ("heard", "verdict"),
     [
-        (Greeting(0.5, 0.0, speaking=False), Greeted.LISTEN),
-        (Greeting(1.3, 0.0, speaking=False), Greeted.PERSON),
-        (Greeting(0.9, 0.6, speaking=True), Greeted.LISTEN),
-        (Greeting(1.2, 0.6, speaking=False), Greeted.PERSON),
-        (Greeting(3.5, 3.1, speaking=True), Greeted.MACHINE),
-        (Greeting(2.0, 1.5, speaking=False, words="Please leave a message after the tone."), Greeted.MACHINE),
-        (Greeting(2.0, 1.5, speaking=True, words="Hello, this is Ada"), Greeted.LISTEN),
+        (Greeting(0.5, 0.5, 0.0, speaking=False), Greeted.LISTEN),
+        (Greeting(1.3, 1.3, 0.0, speaking=False), Greeted.PERSON),
+        (Greeting(1.3, 0.1, 0.0, speaking=False), Greeted.LISTEN),
+        (Greeting(0.9, 0.9, 0.6, speaking=True), Greeted.LISTEN),
+        (Greeting(1.2, 1.2, 0.6, speaking=False), Greeted.PERSON),
+        (Greeting(3.5, 3.5, 3.1, speaking=True), Greeted.MACHINE),
+        (Greeting(2.0, 2.0, 1.5, speaking=False, words="Please leave a message after the tone."), Greeted.MACHINE),
+        (Greeting(2.0, 2.0, 1.5, speaking=True, words="Hello, this is Ada"), Greeted.LISTEN),
     ],
 )
 def test_a_person_says_a_word_and_waits_and_a_machine_speaks_on(heard: Greeting, verdict: Greeted) -> None:
