@@ -3,9 +3,12 @@
 
 All on the same Postgres with fsync on, in one run, of one file. Ours reads, checks numbers and destinations, finds
 repeats, asks the do-not-call list, keeps the file to be resumed from, and writes to the real table with its indexes and
-counts. The script with `to_sql` reads the same file as text, parses and checks numbers, drops repeats, and writes to
-the same table; that it does not ask the do-not-call list and cannot be resumed is in its favor. The loop does what ours
-does, a row at a time: parse, check, insert, commit. The rivals get fewer rows: their rate does not depend on it.
+counts. The script with `to_sql` reads the same file as text, parses and checks numbers with the same functions, drops
+repeats, and writes to the same table; that it does not ask the do-not-call list and cannot be resumed is in its favor.
+The loop does what ours does, a row at a time: parse, check, insert, commit. Targets are against these. For scale there
+is `to_sql` that reads and checks nothing, into a table without an index. `to_sql` is measured twice each: by its
+default method (an `executemany` of psycopg 3, which sends them in a pipeline) and by `multi` (one statement of many
+values), in frames of 5,000 rows. The rivals get fewer rows: their rate does not depend on it.
 
     python -m bench.imports [--rows 1000000] [--rival-rows 20000] [--json FILE]
 """
@@ -18,6 +21,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 import pandas
@@ -39,6 +43,7 @@ TARGET_PER_SECOND = 60_000
 TARGET_TIMES = 20.0
 MOST_MB = 256
 RULES = DialingRules("US")
+METHODS: tuple[Literal["multi"] | None, ...] = (None, "multi")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,13 @@ class Lap:
     @property
     def per_second(self) -> float:
         return self.rows / self.seconds
+
+    @property
+    def does_the_same(self) -> bool:
+        return "nothing checked" not in self.name
+
+    def beaten_by(self, other: "Lap") -> float:
+        return other.per_second / self.per_second
 
 
 def write_file(path: Path, rows: int) -> None:
@@ -81,9 +93,9 @@ async def run_ours(ground: Ground, path: Path, rows: int) -> Lap:
     return Lap("ours", rows, seconds, read_most_memory())
 
 
-def run_to_sql(ground: Ground, campaign_id: UUID, path: Path, rows: int) -> Lap:
+def run_to_sql(ground: Ground, campaign_id: UUID, path: Path, rows: int, method: Literal["multi"] | None) -> Lap:
     """What a script does that imports with pandas: numbers parsed a column at a time, repeats dropped, and `to_sql`
-    into the real table."""
+    into the real table. `method`: of `to_sql`; None is its default."""
     engine = sqlalchemy.create_engine(ground.url.replace("postgresql://", "postgresql+psycopg://"))
     began = time.perf_counter()
     seen: set[str] = set()
@@ -109,10 +121,10 @@ def run_to_sql(ground: Ground, campaign_id: UUID, path: Path, rows: int) -> Lap:
                 "campaign_id": sqlalchemy.Uuid,
                 "variables": JSONB,
             }
-            contacts.to_sql("contacts", engine, if_exists="append", index=False, dtype=types)
+            contacts.to_sql("contacts", engine, if_exists="append", index=False, dtype=types, method=method)
     seconds = time.perf_counter() - began
     engine.dispose()
-    return Lap("pandas to_sql", rows, seconds)
+    return Lap(f"to_sql ({method or 'default'}), same checks and table", rows, seconds)
 
 
 def _parse(written: str) -> str | None:
@@ -123,16 +135,17 @@ def _parse(written: str) -> str | None:
     return phone if RULES.why_not(phone) is None else None
 
 
-def run_bare(url: str, path: Path, rows: int) -> Lap:
-    """For scale: the rows as they are, nothing read or checked, into a table without an index."""
+def run_bare(url: str, path: Path, rows: int, method: Literal["multi"] | None) -> Lap:
+    """The two lines that everybody writes first: the rows as they are, nothing read or checked, into a table without
+    an index, a key or a count."""
     engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     began = time.perf_counter()
     with pandas.read_csv(path, dtype=str, na_filter=False, chunksize=5_000, nrows=rows) as frames:
         for frame in frames:
-            frame.to_sql("bench_bare", engine, if_exists="append", index=False)
+            frame.to_sql("bench_bare", engine, if_exists="append", index=False, method=method)
     seconds = time.perf_counter() - began
     engine.dispose()
-    return Lap("to_sql, nothing checked, bare table", rows, seconds)
+    return Lap(f"to_sql ({method or 'default'}), nothing checked, bare table", rows, seconds)
 
 
 async def run_loop(ground: Ground, path: Path, rows: int) -> Lap:
@@ -170,31 +183,29 @@ async def run(rows: int, rival_rows: int) -> list[Lap]:
             path = Path(folder) / "contacts.csv"
             write_file(path, rows)
             ours = await run_ours(ground, path, rows)
-            rival = await create_campaign(ground.db, ground.org, Plan(name="Pandas", team="reception"))
-            return [
-                ours,
-                await asyncio.to_thread(run_to_sql, ground, rival.id, path, rival_rows),
-                await run_loop(ground, path, rival_rows),
-                await asyncio.to_thread(run_bare, ground.url, path, rival_rows),
-            ]
+            laps = [ours]
+            for method in METHODS:
+                rival = await create_campaign(ground.db, ground.org, Plan(name="Pandas", team="reception"))
+                laps.append(await asyncio.to_thread(run_to_sql, ground, rival.id, path, rival_rows, method))
+            laps.append(await run_loop(ground, path, rival_rows))
+            for method in METHODS:
+                laps.append(await asyncio.to_thread(run_bare, ground.url, path, rival_rows, method))
+            return laps
 
 
 def show(laps: list[Lap], console: Console) -> bool:
-    """Whether the targets are met."""
-    ours, *rivals, bare = laps
+    """Whether the targets are met: against what does the same work. What does less of it is shown without one."""
+    ours, *rivals = laps
     table = Table(title="Contacts imported (one Postgres, fsync on, one run)")
     for column in ("", "rows", "rows/s", "ours is", "target"):
         table.add_column(column, justify="left" if not column else "right")
     table.add_row("ours", f"{ours.rows:,}", f"{ours.per_second:,.0f}", "", f"≥ {TARGET_PER_SECOND:,}")
     for lap in rivals:
-        times = ours.per_second / lap.per_second
-        table.add_row(lap.name, f"{lap.rows:,}", f"{lap.per_second:,.0f}", f"{times:.1f}×", f"≥ {TARGET_TIMES:.0f}×")
-    table.add_row(
-        bare.name, f"{bare.rows:,}", f"{bare.per_second:,.0f}", f"{ours.per_second / bare.per_second:.1f}×", ""
-    )
+        target = f"≥ {TARGET_TIMES:.0f}×" if lap.does_the_same else ""
+        table.add_row(lap.name, f"{lap.rows:,}", f"{lap.per_second:,.0f}", f"{lap.beaten_by(ours):.1f}×", target)
     console.print(table)
     console.print(f"most memory of the importing process: {ours.memory_mb} MB (target ≤ {MOST_MB})")
-    enough = all(ours.per_second / lap.per_second >= TARGET_TIMES for lap in rivals)
+    enough = all(lap.beaten_by(ours) >= TARGET_TIMES for lap in rivals if lap.does_the_same)
     return enough and ours.per_second >= TARGET_PER_SECOND and ours.memory_mb <= MOST_MB
 
 

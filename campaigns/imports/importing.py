@@ -7,8 +7,9 @@ reads on from there and ends with exactly the same rows, whatever was lost with 
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO
 from uuid import UUID
 
@@ -202,19 +203,28 @@ async def _write_blocks(db: Database, job: Job) -> None:
     batches = _read_batches(job, start if start.blocks else None)
     batch = await asyncio.to_thread(next, batches, None)
     while batch is not None:
-        began = time.monotonic()
+        began, dialing = time.monotonic(), await _is_dialing(db)
         after = batch.block.after
         shares = deal_plain(batch, len(lanes)) if isinstance(batch, PlainRows) else deal(batch, len(lanes))
         behind = [lane for lane, position in enumerate(lanes) if position.blocks < after.blocks]
-        writing = [_write_share(db, job, lane, shares[lane], others, seen) for lane in behind]
-        # All come to their ends, also where one fails: none must write on after this function is left.
-        done = await asyncio.gather(asyncio.to_thread(next, batches, None), *writing, return_exceptions=True)
+        writing = [partial(_write_share, db, job, lane, shares[lane], others, seen) for lane in behind]
+        done = await _take_steps([partial(asyncio.to_thread, next, batches, None), *writing], at_once=not dialing)
         for failed in done:
             if isinstance(failed, BaseException):
                 raise failed
         batch = done[0] if isinstance(done[0], Batch | PlainRows) else None
-        if await _is_dialing(db):
+        if dialing:
             await rest(REST_WHILE_DIALING * (time.monotonic() - began))
+
+
+async def _take_steps(steps: Sequence[Callable[[], Awaitable[object]]], *, at_once: bool) -> list[object]:
+    """→ what each came to, or its exception. One after the other they leave the dialers a core.
+
+    All come to their ends, also where one fails: none must write on after the import is over.
+    """
+    if at_once:
+        return await asyncio.gather(*(step() for step in steps), return_exceptions=True)
+    return [(await asyncio.gather(step(), return_exceptions=True))[0] for step in steps]
 
 
 async def rest(seconds: float) -> None:
