@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from math import ceil
 from typing import TypeVar
 from uuid import UUID
 
@@ -30,10 +31,10 @@ LOOKS = 10
 
 
 async def claim_due(
-    db: Database, org_id: OrgId, *, dialer: str, times: Times, lead_seconds: float = 0.0
+    db: Database, org_id: OrgId, *, dialer: str, times: Times, lead_seconds: float = 0.0, most: int | None = None
 ) -> list[list[Claim]]:
     """Contacts that are due, fit under every concurrency, and have a dial slot soon, or up to `lead_seconds` later: a
-    list for each campaign that has any."""
+    list for each campaign that has any. `most`: of all of them together; None: no limit."""
     deadline = asyncio.get_running_loop().time() + times.lease
     async with db.system() as connection:
         await attempt_store.bound_idle(connection)
@@ -44,9 +45,10 @@ async def claim_due(
             return []
         dialers = await claim_store.count_dialers(connection, presence_seconds=times.presence)
         near, plan = await _plan(connection, org_id, rows, (lead_seconds - NEAR_SECONDS, lead_seconds))
+        shares = bound({one: count_share(near.get(one, 0), soon, dialers) for one, soon in plan.items()}, most)
         batches: list[list[Claim]] = []
         for row in rows:
-            if limit := count_share(near.get(row["id"], 0), plan.get(row["id"], 0), dialers):
+            if limit := shares.get(row["id"], 0):
                 contacts = await find_open(connection, row["id"], limit=limit)
                 claimed = await claim_store.claim_contacts(
                     connection, contacts, dialer=dialer, lease_seconds=times.lease
@@ -60,6 +62,14 @@ def count_share(near: int, soon: int, dialers: int) -> int:
     """What one of so many dialers claims: all that is `near`, and its part of what comes `soon` after that. One that
     took everything would leave the others idle, and be late with its own. Rounded down: no limit is passed by it."""
     return near + (soon - near) // max(1, dialers)
+
+
+def bound(counts: Mapping[CampaignId, int], most: int | None) -> dict[CampaignId, int]:
+    """In the same proportions, all together `most` and at the most one more for each."""
+    total = sum(counts.values())
+    if most is None or total <= most:
+        return dict(counts)
+    return {one: ceil(count * max(0, most) / total) for one, count in counts.items()}
 
 
 async def find_open(connection: Connection, campaign_id: CampaignId, *, limit: int) -> list[UUID]:

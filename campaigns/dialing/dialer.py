@@ -136,9 +136,14 @@ async def _start_reconciling(dialer: Dialer) -> None:
 async def _start_dialing(dialer: Dialer) -> None:
     async with dialer.db.system() as connection:
         organizations = await claim_store.select_dialing_organizations(connection)
+    now = asyncio.get_running_loop().time()
+    most, dialer.claimed_at = dialer.most_claims(now - dialer.claimed_at), now
     for org_id in organizations:
-        batches = await claim_due(dialer.db, org_id, dialer=dialer.name, times=dialer.times, lead_seconds=dialer.lead)
+        batches = await claim_due(
+            dialer.db, org_id, dialer=dialer.name, times=dialer.times, lead_seconds=dialer.lead, most=most
+        )
         for claims in batches:
+            most = None if most is None else most - len(claims)
             dialer.take(claims)
             dialer.failpoint(Point.CLAIMED)
             dialer.tasks.keep(take_out(dialer, claims), name="take out")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import ceil
 from uuid import UUID
 
 from app.db import Database
@@ -17,8 +18,13 @@ SHORTEST_LEAD_SECONDS = 0.1
 LONGEST_LEAD_SECONDS = 2.0
 LONGEST_PATIENCE_SECONDS = 0.5
 LATE_SHARE = 0.2
+FEW_LATE_SHARE = 0.05
 WEIGHT = 0.01
 """Of one dial, in what is said of the dials lately."""
+ROUND_WEIGHT = 0.2
+"""Of one round, in what is said of a second lately."""
+MORE = 1.1
+"""By which a dialer whose dials are late tries again what it can do."""
 
 
 @dataclass
@@ -28,7 +34,8 @@ class Dialer:
     `missed`: dials that passed their slots unsent.
     `lead`: seconds between taking a slot and the slot, longer while the machine or the database is slow; so is
     `patience`, the seconds that a dial may be behind its slot. `late_share`: the part of the dials lately that missed
-    theirs. `vetoes`: asks whoever a campaign wants asked before each dial; without it such a campaign dials nobody."""
+    theirs. `manages`: dials a second lately that met them.
+    `vetoes`: asks whoever a campaign wants asked before each dial; without it such a campaign dials nobody."""
 
     name: str
     lines: Lines
@@ -42,6 +49,9 @@ class Dialer:
     lead: float = SHORTEST_LEAD_SECONDS
     patience: float = LATE_SECONDS
     late_share: float = 0.0
+    manages: float = 0.0
+    met: int = 0
+    claimed_at: float = 0.0
     vetoes: SuppressionClient | None = None
     recorder: Recorder = field(init=False)
 
@@ -71,9 +81,19 @@ class Dialer:
 
     def speed_up(self) -> None:
         """A slot was met."""
+        self.met += 1
         self.late_share *= 1 - WEIGHT
         self.lead = max(0.998 * self.lead, SHORTEST_LEAD_SECONDS)
         self.patience = max(0.998 * self.patience, LATE_SECONDS)
+
+    def most_claims(self, since_seconds: float) -> int | None:
+        """How many contacts to claim at the most, so many seconds after this was asked last: a little more than it
+        managed lately, where dials are late. None: as many as there are slots."""
+        self.manages += ROUND_WEIGHT * (self.met / max(since_seconds, 0.001) - self.manages)
+        self.met = 0
+        if self.late_share < FEW_LATE_SHARE:
+            return None
+        return 1 + ceil(MORE * self.manages * since_seconds)
 
     async def pause(self, seconds: float) -> None:
         """Sleep, or wake because the dialer stops."""

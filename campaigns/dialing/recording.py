@@ -19,6 +19,7 @@ from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_at
 from campaigns.rules.dispositions import Disposition
 from campaigns.rules.retries import due_after_no_dial
 from telephony.calls import AtFault, End, EndReason, EndResult, end_call_in
+from telephony.carriers.replies import Refusal, read_reply
 from telephony.outbound_batch import record_dialed
 
 log = get_logger(__name__)
@@ -37,10 +38,12 @@ class Placed:
 
 @dataclass(frozen=True)
 class Refused:
-    """The carrier surely did not dial. `retryable`: the same request may succeed later."""
+    """The carrier surely did not dial. `retryable`: the same request may succeed later. `carrier_code`: its own number
+    for the reason."""
 
     detail: str
     retryable: bool
+    carrier_code: int | None = None
 
 
 @dataclass(frozen=True)
@@ -180,22 +183,24 @@ async def _record_refused(connection: Connection, departure: Departure, refused:
     if refused.retryable:
         await release_undialed(connection, Open.of_claim(claim), detail=refused.detail)
         return
+    blocked = read_reply(carrier=departure.call.carrier, carrier_code=refused.carrier_code) is Refusal.BLOCKED
+    disposition = Disposition.CARRIER_BLOCKED if blocked else Disposition.FAILED
     settled = await settling_store.set_settled(
         connection,
         ids=[claim.attempt_id],
         fences=[claim.fence],
-        dispositions=[Disposition.FAILED],
+        dispositions=[disposition],
         details=[refused.detail],
     )
     if settled:
         await settling_store.set_contacts_dialed(
             connection,
             contact_ids=[claim.contact_id],
-            dispositions=[Disposition.FAILED],
+            dispositions=[disposition],
             due_at=[None],
             phone_index=[None],
         )
-        data: dict[str, object] = {"disposition": Disposition.FAILED.value, "detail": refused.detail}
+        data: dict[str, object] = {"disposition": disposition.value, "detail": refused.detail}
         await record_attempt_events(connection, [event_of(claim, CampaignEventKind.ATTEMPT_SETTLED, data)])
 
 

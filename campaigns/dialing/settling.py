@@ -15,9 +15,10 @@ from campaigns.do_not_call import store as do_not_call_store
 from campaigns.do_not_call.asking import Asked, find_asked
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
 from campaigns.rules.callbacks import read_callback, remember, zone_for
-from campaigns.rules.dispositions import Disposition, OutcomeCodes, decide_disposition
+from campaigns.rules.dispositions import Disposition, OnRefusal, OutcomeCodes, decide_disposition
 from campaigns.rules.retries import Facts, NextTry, RetryRule, plan_next
 from telephony.calls import AnsweredBy, AtFault, End, EndReason, EndResult
+from telephony.carriers.replies import read_reply
 
 SETTLE_AT_ONCE = 500
 
@@ -70,6 +71,7 @@ def decide(row: Row, now: datetime) -> Settlement:
         row["hint"],
         answered=row["answered_at"] is not None,
         by_machine=row["answered_by"] == AnsweredBy.MACHINE,
+        refusal=read_reply(carrier=row["carrier"], sip_code=row["sip_code"]),
         codes=OutcomeCodes.read(row["outcomes"]),
     )
     zone, answered = zone_for(row["time_zone"], row["dialed"]), row["answered_at"] is not None
@@ -118,10 +120,12 @@ async def write_settlements(connection: Connection, settlements: Sequence[Settle
 
 def _asked(one: Settlement) -> list[Asked]:
     row = one.row
+    refusal = read_reply(carrier=row["carrier"], sip_code=row["sip_code"])
+    lists = refusal is not None and OutcomeCodes.read(row["outcomes"]).on_refusal(refusal) is OnRefusal.DO_NOT_CALL
     return find_asked(
         row["org_id"],
         disposition=one.disposition,
-        sip_code=row["sip_code"],
+        refusal=refusal if lists else None,
         dialed=row["dialed"],
         phones=row["phones"],
     )

@@ -14,7 +14,7 @@ async def select_ended(connection: Connection, *, last_words_seconds: float, lim
         select a.id, a.fence, a.org_id, a.campaign_id, a.contact_id, a.call_id, a.ordinal, a.status,
                coalesce(a.phone, c.phone) as dialed, c.attempts_made, c.phone, c.phones, c.phone_index, c.time_zone,
                c.memory, g.retry, g.outcomes, k.end_result, k.end_reason, k.end_at_fault, k.hint, k.answered_at,
-               k.answered_by, k.sip_code,
+               k.answered_by, k.carrier, k.sip_code,
                a.status = 'uncertain' and k.carrier_call_id is null and k.ringing_at is null as unknown_to_carrier
         from attempts a
         join calls k on k.id = a.call_id

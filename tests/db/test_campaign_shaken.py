@@ -10,10 +10,14 @@ from tests.prove.proof import Proof, Sizes
 SMALL = Sizes(
     {
         "PROVE_KILLS": "9",
+        "PROVE_UNCERTAIN_SECONDS": "8",
         "PROVE_FREEZES": "4",
         "PROVE_RESTARTS": "1",
         "PROVE_CUTS": "4",
         "PROVE_OUTAGE_PACE": "30",
+        # How soon is for `make prove`, on a machine with nothing else to do.
+        "PROVE_CLEAN_SECONDS": "120",
+        "PROVE_BACK_SECONDS": "120",
     }
 )
 

@@ -5,8 +5,9 @@ from typing import cast
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.ids import CampaignId, new_id
 from campaigns.dialing.attempts import LATE_SECONDS
-from campaigns.dialing.claiming import count_share
+from campaigns.dialing.claiming import bound, count_share
 from campaigns.dialing.dialer_state import SHORTEST_LEAD_SECONDS, Dialer
 from telephony.outbound import Lines
 
@@ -52,3 +53,28 @@ def test_a_dial_late_now_and_then_costs_the_lanes_nothing_and_many_late_ones_do(
     for _ in range(5000):
         dialer.speed_up()
     assert (dialer.patience, dialer.lead) == (LATE_SECONDS, SHORTEST_LEAD_SECONDS)
+
+
+@given(st.lists(counts, min_size=1, max_size=6), st.integers(0, 600))
+def test_a_dialer_that_can_do_so_many_claims_no_more_and_leaves_no_campaign_out(plan: list[int], most: int) -> None:
+    wanted = {CampaignId(new_id()): count for count in plan}
+    bounded = bound(wanted, most)
+    assert bound(wanted, None) == wanted
+    assert sum(bounded.values()) <= max(most + len(plan), 0)
+    assert all(bounded[one] <= count and (bounded[one] > 0 or not count or not most) for one, count in wanted.items())
+
+
+def test_a_dialer_whose_dials_are_late_claims_a_little_more_than_it_managed() -> None:
+    dialer = Dialer("slow", cast(Lines, Nothing()))
+    assert dialer.most_claims(1.0) is None
+    for _ in range(40):
+        for _ in range(20):
+            dialer.speed_up()
+        dialer.slow_down(5)
+        dialer.most_claims(0.5)
+    for _ in range(20):
+        dialer.speed_up()
+    assert dialer.most_claims(0.5) == 23  # of 40 a second
+    for _ in range(500):
+        dialer.speed_up()
+    assert dialer.most_claims(1.0) is None

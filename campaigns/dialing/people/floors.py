@@ -27,6 +27,7 @@ NOBODY_THERE = frozenset(
         Disposition.VOICEMAIL,
         Disposition.VOICEMAIL_LEFT,
         Disposition.REFUSED,
+        Disposition.CARRIER_BLOCKED,
     }
 )
 """A dial that came to one of these was not answered by a person who listened."""

@@ -29,7 +29,7 @@ async def freeze_many(stage: Stage, freezes: int, chance: Random) -> int:
     sound = stage.start("freeze", NOWHERE, 1)
     order = [POINTS[n % len(POINTS)] for n in range(freezes)]
     begun, leaving, frozen, woken = set[int](), set[int](), dict[int, float](), 0
-    until = time.monotonic() + 60 + 10 * freezes
+    until = time.monotonic() + 120 + 20 * freezes
     while (order or begun or frozen or leaving) and time.monotonic() < until:
         while order and len(begun) + len(frozen) + len(leaving) < AT_ONCE:
             begun.add(stage.start("freeze", order.pop(), chance.randint(1, 2)))

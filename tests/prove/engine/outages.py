@@ -18,7 +18,7 @@ from tests.prove.engine.stage import NOWHERE
 from tests.prove.proof import Figures, Proof, Sizes
 from tests.prove.world import Ground, proving_ground
 
-BACK_SECONDS = 2.0
+BACK_SECONDS = 2
 TIMES = {"lease": 30.0, "presence": 3.0, "request": 1.0, "grace": 3.0, "look_again": 10.0, "last_words": 0.1}
 DIALERS = 2
 BETWEEN_SECONDS = 3.0
@@ -121,14 +121,14 @@ async def run_stage(plan: Plan, *, seed: int) -> tuple[Stage, Plan, bool]:
         return stage, plan, over
 
 
-def read_figures(stage: Stage, plan: Plan, *, over: bool) -> Figures:
+def read_figures(stage: Stage, plan: Plan, *, over: bool, back_seconds: float) -> Figures:
     back = stage.back_seconds()
     repeats = stage.ledger.repeats(times=plan.times)
     missing = stage.ledger.missing(plan.people, times=plan.times)
     dials = sorted(one.at for one in stage.ledger.dials)
     away = sum((up - down).total_seconds() for down, up in stage.outages)
     lasted = (dials[-1] - dials[0]).total_seconds() - away if dials else 0.0
-    held = over and repeats == missing == 0 and max(back, default=0.0) <= BACK_SECONDS
+    held = over and repeats == missing == 0 and max(back, default=0.0) <= back_seconds
     return Figures(
         held and len(back) == plan.restarts,
         {
@@ -161,7 +161,7 @@ class Outages:
         people = min(wanted, 4700)
         plan = Plan(restarts, cuts, pace, people, -(-wanted // people), fault)
         stage, plan, over = await run_stage(plan, seed=size.get("SEED", 4))
-        return read_figures(stage, plan, over=over)
+        return read_figures(stage, plan, over=over, back_seconds=size.get("BACK_SECONDS", BACK_SECONDS))
 
 
 PROOFS: list[Proof] = [Outages()]

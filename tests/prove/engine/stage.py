@@ -20,8 +20,9 @@ from tests.prove.world import Ground, proving_ground
 
 POINTS = [*(point.value for point in Point), BEFORE_REQUEST, AFTER_REQUEST]
 NOWHERE = "nowhere"
-TIMES = {"lease": 30.0, "presence": 3.0, "request": 5.0, "grace": 15.0, "look_again": 5.0, "last_words": 0.1}
-"""In the product's proportions: what may have been dialed stays uncertain for 20 s, four times as long as its slot."""
+UNCERTAIN_SECONDS = 20
+"""For how long the carrier's no is not believed: a quarter the request's time, as in the product, the rest grace."""
+TIMES = {"lease": 30.0, "presence": 3.0, "look_again": 5.0, "last_words": 0.1}
 TELL_LATE_SECONDS = 4.0
 """When the carrier tells of every third call: others have asked about it by then, if its dialer died."""
 LOOK_SECONDS = 0.1
@@ -74,13 +75,16 @@ class Stage:
     people: int
     times: int
     pace: float
+    uncertain_seconds: float
     open_ended: bool = True
     slots: SlotWatch = field(default_factory=SlotWatch)
     late: list[tuple[float, Dialed]] = field(default_factory=list[tuple[float, Dialed]])
     dialed: set[str] = field(default_factory=set[str])
 
     def start(self, action: str, point: str, nth: int) -> int:
-        return self.doomed.start(action, point, nth, times=TIMES, synced=False, fault=self.fault)
+        request = self.uncertain_seconds / 4
+        times = {**TIMES, "request": request, "grace": self.uncertain_seconds - request}
+        return self.doomed.start(action, point, nth, times=times, synced=False, fault=self.fault)
 
     async def carry_on(self) -> None:
         """What the world does meanwhile: the carrier tells, put-off contacts become due, the watch looks."""
@@ -172,7 +176,9 @@ class Toll:
 
 
 @asynccontextmanager
-async def set_stage(*, pace: float, times: int = 1, fault: str = "") -> AsyncGenerator[Stage]:
+async def set_stage(
+    *, pace: float, times: int = 1, fault: str = "", uncertain_seconds: float = UNCERTAIN_SECONDS
+) -> AsyncGenerator[Stage]:
     """A crowd that is dialed so many times each, and the world around it. Raises what went wrong with the world."""
     async with proving_ground() as ground:
         await books.watch_ends(ground.db)
@@ -183,7 +189,7 @@ async def set_stage(*, pace: float, times: int = 1, fault: str = "") -> AsyncGen
         ledger = books.Ledger(ground.home / "ledger.jsonl")
         with fork_dialers() as server:
             doomed = Doomed(server, ground.url, ledger.path)
-            stage = Stage(ground, doomed, campaign_id, ledger, fault, people, times, pace)
+            stage = Stage(ground, doomed, campaign_id, ledger, fault, people, times, pace, uncertain_seconds)
             world = asyncio.create_task(stage.carry_on())
             try:
                 yield stage
