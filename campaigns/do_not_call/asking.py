@@ -7,9 +7,7 @@ from uuid import UUID
 
 from app.ids import E164, OrgId
 from campaigns.rules.dispositions import Disposition
-
-UNWANTED = 607
-"""SIP "Unwanted" (RFC 8197): the callee told their network that they do not want calls like this."""
+from telephony.carriers.replies import Refusal
 
 
 class Source(StrEnum):
@@ -32,13 +30,14 @@ class Asked:
 
 
 def find_asked(
-    org_id: OrgId | UUID, *, disposition: str, sip_code: int | None, dialed: E164, phones: Sequence[E164]
+    org_id: OrgId | UUID, *, disposition: str, refusal: Refusal | None, dialed: E164, phones: Sequence[E164]
 ) -> list[Asked]:
-    """From the end of one call. `phones`: all numbers of the contact: who asks not to be called again means
-    themselves, not the line they speak on; a network speaks for the one number that it answered for."""
+    """From the end of one call. `refusal`: a carrier reply that puts numbers on the list. `phones`: all numbers
+    of the contact: who asks not to be called again means themselves, not the line they speak on; a network speaks for
+    the one number that it answered for."""
     if disposition == Disposition.DO_NOT_CALL:
         numbers = dict.fromkeys((dialed, *phones))
         return [Asked(org_id, phone, "said in a call", Source.SAID_IN_CALL) for phone in numbers]
-    if sip_code == UNWANTED:
-        return [Asked(org_id, dialed, "the callee's network: unwanted", Source.CARRIER)]
+    if refusal is not None:
+        return [Asked(org_id, dialed, f"the callee's network: {refusal.value}", Source.CARRIER)]
     return []

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from app.errors import InvalidInput
 from telephony.calls import End, EndReason, EndResult
+from telephony.carriers.replies import Refusal
 
 LONGEST_WORD = 64
 MOST_CODES = 200
@@ -29,6 +30,8 @@ class Disposition(StrEnum):
     NO_ANSWER = "no-answer"
     BUSY = "busy"
     REFUSED = "refused"
+    CARRIER_BLOCKED = "carrier-blocked"
+    """The callee's network, an analytics engine or our carrier keeps our calls from them."""
     WRONG_NUMBER = "wrong-number"
     CALLBACK = "callback"
     """They asked to be called again, at an instant that the conversation may have noted."""
@@ -74,6 +77,24 @@ def spell(word: str) -> str:
     return "-".join(word.lower().replace("_", " ").split())[:LONGEST_WORD]
 
 
+class OnRefusal(StrEnum):
+    """What is done about a carrier's reply that refuses a call."""
+
+    DO_NOT_CALL = "do-not-call"
+    """Refused, and the number is on the organization's list, with source carrier."""
+    CARRIER_BLOCKED = "carrier-blocked"
+    """That disposition, and no list."""
+    REFUSED = "refused"
+
+
+ON_REFUSAL = {
+    Refusal.UNWANTED: OnRefusal.DO_NOT_CALL,
+    Refusal.BLOCKED: OnRefusal.CARRIER_BLOCKED,
+    Refusal.DECLINED: OnRefusal.REFUSED,
+}
+"""Where a campaign says nothing else: who blocks a call may be wrong about it, who does not want any is not."""
+
+
 class OutcomeCodes(BaseModel):
     """`campaigns.outcomes`: the words of one campaign.
 
@@ -81,6 +102,7 @@ class OutcomeCodes(BaseModel):
     ("remove-me" → "do-not-call"; the engine retries, lists and finishes by it).
     `codes`: a recorded word or a disposition → the code that reports and webhooks show beside it ("busy" → "B").
     `columns`: details of the conversation that get a column each in reports, in this order; empty: all there are.
+    `carrier_replies`: what is done about each kind of refusal (telephony/carriers/replies.py).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,6 +110,7 @@ class OutcomeCodes(BaseModel):
     mapping: dict[str, str] = Field(default_factory=dict, max_length=MOST_CODES)
     codes: dict[str, str] = Field(default_factory=dict, max_length=MOST_CODES)
     columns: list[str] = Field(default_factory=list[str], max_length=50)
+    carrier_replies: dict[Refusal, OnRefusal] = Field(default_factory=dict[Refusal, OnRefusal])
 
     @field_validator("mapping")
     @classmethod
@@ -125,6 +148,9 @@ class OutcomeCodes(BaseModel):
             ]
             raise InvalidOutcomes("Outcome codes that cannot be used:", errors=faults) from error
 
+    def on_refusal(self, refusal: Refusal) -> OnRefusal:
+        return self.carrier_replies.get(refusal, ON_REFUSAL[refusal])
+
     def code_of(self, disposition: str | None, hint: Mapping[str, Any]) -> str | None:
         """What reports and webhooks call the outcome: by the word recorded, else by the disposition, else that."""
         if disposition is None:
@@ -146,9 +172,16 @@ def read_word(hint: Mapping[str, Any]) -> str | None:
 
 
 def decide_disposition(
-    end: End, hint: Mapping[str, Any], *, answered: bool, by_machine: bool = False, codes: OutcomeCodes = DEFAULT
+    end: End,
+    hint: Mapping[str, Any],
+    *,
+    answered: bool,
+    by_machine: bool = False,
+    refusal: Refusal | None = None,
+    codes: OutcomeCodes = DEFAULT,
 ) -> str:
     """The outcome of a call that ended so, as the engine acts upon it. `by_machine`: what answered was heard to be one.
+    `refusal`: what the carrier's reply means.
 
     What the conversation itself recorded (`hint["disposition"]`) wins, but only if there was one: a hint on a call
     that nobody answered says nothing. `codes` has the last word, except over SETTLED_FOR_GOOD.
@@ -158,6 +191,8 @@ def decide_disposition(
         word = _decide_by_end(end, answered=answered)
         if word is Disposition.REACHED and by_machine:
             word = Disposition.VOICEMAIL
+        if word is Disposition.REFUSED and refusal and codes.on_refusal(refusal) is OnRefusal.CARRIER_BLOCKED:
+            word = Disposition.CARRIER_BLOCKED
     return codes.mapping.get(word, word)
 
 

@@ -26,9 +26,9 @@ from telephony.calls import (
 )
 from telephony.carriers import store
 from telephony.carriers.base import CarrierName
+from telephony.carriers.replies import SIP_REFUSALS
 
 INVALID_NUMBER_CODES = frozenset({404, 410, 484, 604})
-REJECTED_CODES = frozenset({603, 607, 608})
 
 STATUS_ORDER = ("queued", "initiated", "ringing", "in-progress", "completed", "busy", "no-answer", "failed", "canceled")
 TERMINAL_FROM = STATUS_ORDER.index("completed")
@@ -119,7 +119,7 @@ def read_end(news: CarrierNews, direction: Direction) -> End | None:
             return End(EndResult.COMPLETED, EndReason.CALLER_HUNG_UP)
         case "completed":
             return End(EndResult.COMPLETED, EndReason.CALLEE_HUNG_UP)
-        case "busy" | "failed" if news.sip_code in REJECTED_CODES:
+        case "busy" | "failed" if news.sip_code in SIP_REFUSALS:
             return End(EndResult.REJECTED, EndReason.REJECTED, AtFault.CALLEE)
         case "busy":
             return End(EndResult.BUSY, EndReason.BUSY, AtFault.CALLEE)

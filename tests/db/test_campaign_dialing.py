@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -16,7 +17,8 @@ from campaigns.outcomes.progress import load_progress
 from campaigns.outcomes.report import COLUMNS, stream_report
 from campaigns.rules.retries import RetryRule
 from telephony.calls import AtFault, End, EndReason, EndResult, end_call, leave_hint, mark_answered
-from telephony.carriers.base import DialRefused
+from telephony.carriers.base import CarrierName, DialRefused
+from telephony.watch.carrier_events import CarrierNews, take_news
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import (
     Webhooks,
@@ -183,18 +185,50 @@ async def test_a_dial_that_the_carrier_puts_off_is_due_again_and_does_not_count(
     assert numbers(carrier) == Counter({"+12025550110": 1})
 
 
+@pytest.mark.parametrize(("code", "disposition"), [(21211, "failed"), (21216, "carrier-blocked")])
 async def test_a_dial_that_the_carrier_never_takes_is_over_with_its_reason(
-    db: Database, org: OrgId, carrier: LedgerCarrier
+    db: Database, org: OrgId, carrier: LedgerCarrier, code: int, disposition: str
 ) -> None:
     def refuse() -> None:
-        raise DialRefused("No such number.", carrier_code=21211)
+        raise DialRefused("No such number.", carrier_code=code)
 
     campaign = await running_campaign(db, org, 1, retry=RetryRule.uniform(3, 0.01))
     carrier.before_dial = refuse
     async with dialing(db, carrier):
         await finish(db, campaign)
-    assert (await contact(db, campaign))["disposition"] == "failed"
+    assert (await contact(db, campaign))["disposition"] == disposition
     assert await column(db, "select detail from attempts where campaign_id = $1", campaign.id) == ["No such number."]
+
+
+@pytest.mark.parametrize(
+    ("sip_code", "outcomes", "disposition", "listed"),
+    [
+        (607, {}, "refused", ["carrier"]),
+        (608, {}, "carrier-blocked", []),
+        (608, {"carrier_replies": {"blocked": "do-not-call"}}, "refused", ["carrier"]),
+        (603, {}, "refused", []),
+    ],
+)
+async def test_a_reply_that_refuses_is_an_outcome_or_an_entry_of_the_list_as_the_campaign_says(
+    db: Database,
+    org: OrgId,
+    carrier: LedgerCarrier,
+    sip_code: int,
+    outcomes: dict[str, Any],
+    disposition: str,
+    listed: list[str],
+) -> None:
+    campaign = await running_campaign(db, org, 1)
+    async with db.system() as connection:
+        await connection.execute("update campaigns set outcomes = $2 where id = $1", campaign.id, outcomes)
+    async with dialing(db, carrier):
+        await attempt_is(db, campaign, "placed")
+        dialed = read_ledger(carrier.path)[0]
+        news = CarrierNews(CarrierName.TWILIO, dialed.sid, "failed", sip_code)
+        await take_news(db, CallId(UUID(dialed.call_id)), news)
+        await finish(db, campaign)
+    assert (await contact(db, campaign))["disposition"] == disposition
+    assert await column(db, "select source from do_not_call") == listed
 
 
 async def test_the_do_not_call_list_is_read_at_the_last_moment(

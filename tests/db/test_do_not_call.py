@@ -11,6 +11,7 @@ from campaigns.do_not_call.entries import NoSuchCampaign, NotOnList, add_entry, 
 from campaigns.do_not_call.importing import ListReport, import_list
 from campaigns.imports.columns import NoPhoneColumn
 from campaigns.imports.files.rows import EmptyFile
+from telephony.carriers.replies import Refusal
 from tests.db.gate_world import add_campaign
 
 pytestmark = pytest.mark.db
@@ -95,18 +96,18 @@ async def test_a_long_list_is_read_in_blocks(db: Database, org: OrgId) -> None:
 
 
 @pytest.mark.parametrize(
-    ("disposition", "sip_code", "asked"),
+    ("disposition", "refusal", "asked"),
     [
         ("do-not-call", None, {("+12025550110", "said-in-call"), ("+12025550111", "said-in-call")}),
-        ("do-not-call", 607, {("+12025550110", "said-in-call"), ("+12025550111", "said-in-call")}),
-        ("refused", 607, {("+12025550110", "carrier")}),
-        ("refused", 603, set()),
+        ("do-not-call", Refusal.UNWANTED, {("+12025550110", "said-in-call"), ("+12025550111", "said-in-call")}),
+        ("refused", Refusal.UNWANTED, {("+12025550110", "carrier")}),
+        ("refused", None, set()),
         ("reached", None, set()),
     ],
 )
 def test_who_asks_is_listed_with_all_their_numbers_and_a_network_asks_for_one(
-    disposition: str, sip_code: int | None, asked: set[tuple[str, str]]
+    disposition: str, refusal: Refusal | None, asked: set[tuple[str, str]]
 ) -> None:
     phones = [E164("+12025550110"), E164("+12025550111")]
-    found = find_asked(new_id(), disposition=disposition, sip_code=sip_code, dialed=phones[0], phones=phones)
+    found = find_asked(new_id(), disposition=disposition, refusal=refusal, dialed=phones[0], phones=phones)
     assert {(one.phone, str(one.source)) for one in found} == asked
