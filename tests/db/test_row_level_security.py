@@ -194,7 +194,15 @@ def mutations(policy: asyncpg.Record) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("table", "column"), [("api_keys", "hash"), ("trunks", "password_sealed")])
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("api_keys", "hash"),
+        ("trunks", "password_sealed"),
+        ("webhook_endpoints", "secret_sealed"),
+        ("webhook_endpoints", "old_secret_sealed"),
+    ],
+)
 async def test_secrets_are_not_readable_even_by_an_owner(db: Database, table: str, column: str) -> None:
     async with db.system() as connection:
         world = await build_world(connection)
