@@ -31,6 +31,7 @@ _PHONE_WORDS = (
     *("telefon", "handy", "telefonnummer", "telefono", "celular", "movil", "telefone", "numero"),
 )
 _PHONE_PARTS = ("phone", "mobile", "telefon", "celular")
+_MAYBE_PHONES = ("number", "numero")
 _NO_PHONES = ("type", "country", "code", "carrier", "ext", "note", "ok", "verified", "consent")
 LOOKS_LIKE_PHONES = 0.8
 SAMPLE_ROWS = 100
@@ -205,15 +206,21 @@ def _find(column: str, names: Sequence[str]) -> int:
 def _guess_phones(names: Sequence[str], free: Sequence[int]) -> list[int]:
     """The column that is called most like a number, then the others that are, in the file's order."""
     found = [i for word in _PHONE_WORDS for i in free if plain(names[i]) == word]
-    near = [
-        i
-        for i in free
-        if any(part in plain(names[i]) for part in _PHONE_PARTS) and not any(w in plain(names[i]) for w in _NO_PHONES)
-    ]
+    near = [i for i in free if _says_phone(plain(names[i]))]
     numbered = [i for i in free if re.fullmatch(r"(phone|mobile|cell|tel|telephone|telefon)\d", plain(names[i]))]
     first = (found or near or numbered)[:1]
     # "number" or "tel" beside "phone" may be anything; only what says phone is another number.
     return first + [i for i in free if i in (*near, *numbered) and i not in first]
+
+
+def is_phone_name(name: str) -> bool:
+    """Whether a column called so holds phone numbers, were it beside others that do."""
+    word = plain(name)
+    return _says_phone(word) or (word in _PHONE_WORDS and word not in _MAYBE_PHONES)
+
+
+def _says_phone(word: str) -> bool:
+    return any(part in word for part in _PHONE_PARTS) and not any(other in word for other in _NO_PHONES)
 
 
 def _look_for_phones(

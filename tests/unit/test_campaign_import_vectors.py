@@ -67,7 +67,7 @@ def one_by_one(written: str, region: str, rules: DialingRules) -> int:
 
 
 @given(st.lists(written_numbers(), min_size=1, max_size=30), st.sampled_from(REGIONS), st.sampled_from(RULES))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_number_that_is_read_at_once_is_the_one_that_the_library_reads(
     texts: list[str], region: str, rules: DialingRules
 ) -> None:
@@ -167,6 +167,13 @@ def fields_of(data: bytes) -> list[list[bytes | None]]:
         rows.append(row)
     assert at + 2 == len(data)
     return rows
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_rows_with_what_is_no_text_are_left_to_the_long_way(name: str) -> None:
+    columns = Columns(("phone", "name"), (0,), {"name": 1}, {})
+    block = Block([2], [["2025550110"], [name]], [], Position())
+    assert PlainReader(RowReader(columns, NumberReader("US"), Allowed(DialingRules("US")), NOW)).read(block) is None
 
 
 def test_contacts_are_encoded_as_postgres_takes_them() -> None:

@@ -36,8 +36,11 @@ class Cells:
 
 
 def join_cells(cells: Sequence[str]) -> Cells | None:
-    """None where one of them holds a NUL, which is no text."""
-    text = np.frombuffer(("\0".join(cells) + "\0").encode(), np.uint8)
+    """None where one of them holds what is no text: a NUL, half of a surrogate pair."""
+    try:
+        text = np.frombuffer(("\0".join(cells) + "\0").encode(), np.uint8)
+    except UnicodeEncodeError:
+        return None
     ends = np.flatnonzero(text == 0)
     if len(ends) != len(cells):
         return None
