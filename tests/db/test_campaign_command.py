@@ -6,6 +6,7 @@ import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import uvicorn
@@ -17,8 +18,9 @@ from app.console.campaigns import view
 from app.console.campaigns.results import ResultsUnwritable, copy_results
 from app.console.campaigns.running import CampaignRun, NobodyToCall, Order
 from app.console.client import ApiRefused, open_client
-from app.ids import new_id
+from app.ids import OrgId, new_id
 from app.settings import Settings
+from campaigns.lifecycle.control import pause_campaign
 from tests.conftest import free_port
 from tests.db.api_world import Api, api_settings, open_api
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
@@ -150,6 +152,22 @@ async def test_without_a_dialer_it_asks_whether_one_runs(desk: Desk, monkeypatch
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+async def test_a_campaign_that_pauses_itself_ends_the_command_and_says_why(desk: Desk) -> None:
+    running = asyncio.create_task(desk.order("phone\n+12025550110\n").run())
+
+    async def watched() -> bool:
+        return "waiting" in desk.shown.getvalue()
+
+    await until(watched)
+    [campaign_id] = await column(desk.api.db, "select id from campaigns where status = 'running'")
+    org_id = OrgId(UUID(str(desk.api.org_id)))
+    await pause_campaign(desk.api.db, org_id, campaign_id, reason="breaker: 9 of 10 failed")
+    summary = await asyncio.wait_for(running, 60)
+    assert (summary["status"], summary["pause_reason"]) == ("paused", "breaker: 9 of 10 failed")
+    assert "paused: breaker: 9 of 10 failed. 1 wait; go on: trunkline campaign resume" in desk.shown.getvalue()
+    assert (desk.folder / "results.csv").exists()
 
 
 async def test_the_results_can_be_fetched_at_any_time(desk: Desk) -> None:

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from app.console.campaigns.view import counts_of, describe_canary, describe_pace, describe_progress, describe_span
+from app.console.campaigns.view import (
+    counts_of,
+    describe_canary,
+    describe_pace,
+    describe_progress,
+    describe_span,
+    is_over,
+)
 
 PROGRESS: dict[str, Any] = {
     "at": "2026-11-20T17:28:00Z",
@@ -52,3 +59,19 @@ def test_the_first_dials_are_told_beside_the_counts_while_they_are_judged() -> N
     assert describe_progress({**PROGRESS, "canary": look}, seconds=60).endswith(f"; canary {told}")
     passed = {"status": "passed", **counts, "judged": 0, "scored": 0, "mean_score": None, "reason": ""}
     assert describe_canary(passed) == "passed: 12 dialed, 9 settled, 4 answered, 0 failed"
+
+
+def test_a_line_tells_that_it_paused_and_why() -> None:
+    paused = {**PROGRESS, "status": "paused", "pause_reason": "canary: too few answered"}
+    assert describe_progress(paused, seconds=60).endswith("; paused: canary: too few answered")
+    assert describe_progress({**paused, "pause_reason": None}, seconds=60).endswith("; paused")
+
+
+def test_it_is_over_when_finished_or_when_it_paused_itself_and_the_last_call_has_ended() -> None:
+    paused = {**PROGRESS, "status": "paused", "pause_reason": "canary: too few answered"}
+    ended = {"contacts": PROGRESS["contacts"] | {"in_flight": 0}}
+    assert not is_over(PROGRESS)
+    assert not is_over(paused)
+    assert is_over(paused | ended)
+    assert not is_over(paused | ended | {"pause_reason": None})
+    assert is_over(PROGRESS | ended | {"status": "finished"})

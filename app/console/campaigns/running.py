@@ -22,9 +22,11 @@ from app.console.campaigns.view import (
     Rate,
     counts_of,
     describe_progress,
+    is_over,
     show_import,
     show_outcomes,
     show_progress,
+    tell_state,
     waits_for_dialer,
 )
 from app.console.client import ApiUnreachable, ask, open_client
@@ -70,7 +72,8 @@ def run(
     out: Annotated[Path | None, typer.Option("--out", help="Default: NAME-results.csv")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on stdout at the end.")] = False,
 ) -> None:
-    """Dial the contacts of a file, show how it goes, and write the results. Ctrl-C leaves it running."""
+    """Dial the contacts of a file, show how it goes, and write the results. Ctrl-C leaves it running. Exit status 1
+    where it paused itself."""
     options = gather(
         sets=sets,
         from_number=from_number,
@@ -120,7 +123,7 @@ class Display:
             rate = self._rate.note(seconds, progress["attempts"]["dialed"])
             self._live.update(show_progress(self._name, progress, seconds=seconds, rate=rate))
             return
-        due = progress["status"] == "finished" or seconds - self._told_at >= PLAIN_LINE_SECONDS
+        due = is_over(progress) or seconds - self._told_at >= PLAIN_LINE_SECONDS
         counts = counts_of(progress)
         if due and counts != self._told:
             self._console.print(describe_progress(progress, seconds=seconds), markup=False, soft_wrap=True)
@@ -135,7 +138,7 @@ class CampaignRun:
         self._started = time.monotonic()
 
     async def run(self) -> dict[str, Any]:
-        """The summary: `{campaign_id, status, import, contacts, dispositions, results, seconds}`.
+        """The summary: `{campaign_id, status, pause_reason, import, contacts, dispositions, results, seconds}`.
 
         Raises ResultsUnwritable, NobodyToCall, ApiRefused, ApiUnreachable. Interrupted, it says how to pause and goes.
         """
@@ -172,12 +175,12 @@ class CampaignRun:
             )
 
     async def _watch(self, client: httpx.AsyncClient, campaign_id: str) -> dict[str, Any]:
-        """Show the progress until the campaign is finished; the last counts."""
+        """Show the progress until the campaign is finished, or has paused itself; the last counts."""
         with Display(self._order.name, self._console) as display:
             while True:
                 progress = await self._ask_progress(client, campaign_id)
                 display.show(progress, time.monotonic() - self._started)
-                if progress["status"] == "finished":
+                if is_over(progress):
                     return progress
                 await asyncio.sleep(POLL_SECONDS)
 
@@ -196,17 +199,22 @@ class CampaignRun:
     def _sum_up(self, made: dict[str, Any], progress: dict[str, Any]) -> dict[str, Any]:
         seconds = time.monotonic() - self._started
         contacts, dialed = progress["contacts"], progress["attempts"]["dialed"]
+        finished = progress["status"] == "finished"
         self._console.print(
-            f"Finished in {seconds:.0f} s: {contacts['finished']} contacts, {dialed} dials, "
-            f"{contacts['blocked']} blocked. Results: {self._order.results}",
+            f"{'Finished in' if finished else 'Paused itself after'} {seconds:.0f} s: {contacts['finished']} contacts, "
+            f"{dialed} dials, {contacts['blocked']} blocked. Results: {self._order.results}",
             markup=False,
             soft_wrap=True,
         )
+        if not finished:
+            told = f"{tell_state(progress)}. {contacts['waiting']} wait; go on: trunkline campaign resume {made['id']}"
+            self._console.print(told, style="yellow", markup=False, soft_wrap=True)
         if not self._console.is_terminal:
             self._console.print(show_outcomes(progress["dispositions"]))
         return {
             "campaign_id": made["id"],
             "status": progress["status"],
+            "pause_reason": progress["pause_reason"],
             "import": {key: made["import"][key] for key in ("rows", "accepted", "rejected", "duplicates")},
             "contacts": contacts,
             "dispositions": progress["dispositions"],

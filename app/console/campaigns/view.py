@@ -136,7 +136,21 @@ def describe_progress(progress: Mapping[str, Any], *, seconds: float) -> str:
         + (f": {outcomes}" if outcomes else "")
         + (f"; {pace}" if pace else "")
         + (f"; canary {describe_canary(progress['canary'])}" if progress.get("canary") else "")
+        + ("" if progress["status"] in ("running", "finished") else f"; {tell_state(progress)}")
     )
+
+
+def tell_state(progress: Mapping[str, Any]) -> str:
+    """ "running", "paused: why it paused itself"."""
+    reason = f": {progress['pause_reason']}" if progress["status"] == "paused" and progress.get("pause_reason") else ""
+    return f"{progress['status']}{reason}"
+
+
+def is_over(progress: Mapping[str, Any]) -> bool:
+    """Whether nothing more comes of it by itself: finished, or it paused itself and its last calls have ended. What a
+    person paused, a person will start again."""
+    stopped = progress["status"] == "paused" and bool(progress.get("pause_reason"))
+    return progress["status"] == "finished" or (stopped and progress["contacts"]["in_flight"] == 0)
 
 
 def counts_of(progress: Mapping[str, Any]) -> dict[str, Any]:
