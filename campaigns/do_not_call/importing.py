@@ -5,6 +5,7 @@ with the same file adds nothing.
 """
 
 import asyncio
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -14,21 +15,31 @@ from app.ids import E164, CampaignId, OrgId
 from campaigns.do_not_call import store
 from campaigns.do_not_call.asking import Source
 from campaigns.do_not_call.entries import demand_campaign
-from campaigns.imports.columns import map_columns
+from campaigns.imports.columns import (
+    LOOKS_LIKE_PHONES,
+    SAMPLE_ROWS,
+    NoPhoneColumn,
+    is_phone_name,
+    map_columns,
+    name_columns,
+)
 from campaigns.imports.files.opening import open_rows
-from campaigns.imports.files.rows import Block, RowFault, RowSource
+from campaigns.imports.files.rows import RowFault, RowSource
 from campaigns.imports.plain_numbers import NumberReader
 from telephony.lines.numbers import InvalidNumber
 from telephony.reading_store import select_country
 
 MOST_FAULTS_TOLD = 1000
 LONGEST_REASON = 500
+LONG_DIGITS = 10
+"""Dates and the numbers of customers are shorter, and are numbers of a telephone in some countries."""
+_DIGIT = re.compile(r"\d")
 
 
 @dataclass
 class ListReport:
-    """`rows = added + known + rejected`. `known`: on the list before, or earlier in the file. `faults`: the first of
-    the rejected."""
+    """`rows`: of the file. `added`, `known`: numbers, and a row may have several; `known`: on the list before, or
+    earlier in the file. `rejected`: what cannot be read as a number, and rows without one; `faults`: the first of them."""
 
     rows: int = 0
     added: int = 0
@@ -45,7 +56,9 @@ async def import_list(
     reason: str = "",
     campaign_id: CampaignId | None = None,
 ) -> ListReport:
-    """CSV, XLSX or JSON with a column of numbers, and maybe one called reason; or numbers alone, without a header.
+    """CSV, XLSX or JSON with columns of numbers, and maybe one called reason; or numbers alone, without a header.
+
+    Every number of a row goes onto the list, whichever column of phones it stands in.
 
     `file`: seekable. Numbers without + are of the organization's country. Raises EmptyFile, BrokenFile, UnknownFormat,
     NoPhoneColumn, NoSuchCampaign; then nothing was added.
@@ -58,7 +71,7 @@ async def import_list(
     batches = reader.batches()
     while (batch := await asyncio.to_thread(next, batches, None)) is not None:
         added = await store.add_staged(connection, org_id, batch.entries, source=Source.IMPORT, campaign_id=campaign_id)
-        report.rows += len(batch.entries) + len(batch.faults)
+        report.rows += batch.rows
         report.added += added
         report.known += len(batch.entries) - added
         report.rejected += len(batch.faults)
@@ -68,8 +81,9 @@ async def import_list(
 
 @dataclass(frozen=True)
 class Batch:
-    """`entries`: number and reason."""
+    """Of so many `rows`. `entries`: number and reason."""
 
+    rows: int
     entries: Sequence[tuple[E164, str]]
     faults: Sequence[RowFault]
 
@@ -81,34 +95,53 @@ class ListReader:
         self._numbers, self._reason = numbers, reason
         self._source: RowSource = open_rows(file)
         header = self._source.header
-        bare = next((n for n, cell in enumerate(header) if numbers.can_read(cell)), None)
         # A first line that holds a number is no header: lists of nothing but numbers have none.
-        self._first = None if bare is None else header
-        self._phone = map_columns(header).phone if bare is None else bare
-        self._column = "phone" if self._first is not None else header[self._phone]
+        bare = [n for n, cell in enumerate(header) if numbers.can_read(cell)]
+        self._first = header if bare else None
+        self._phones = bare or self._find_phones(header)
+        self._names = ["phone"] * len(header) if bare else name_columns(header)
         names = [name.strip().lower() for name in header]
-        self._why = names.index("reason") if bare is None and "reason" in names else None
+        self._why = names.index("reason") if not bare and "reason" in names else None
 
     def batches(self) -> Iterator[Batch]:
         """Raises BrokenFile."""
         if self._first is not None:
             yield self._read([1], [[cell] for cell in self._first], [])
         for block in self._source.blocks():
-            yield self._read_block(block)
+            yield self._read(block.lines, block.columns, block.faults)
 
-    def _read_block(self, block: Block) -> Batch:
-        return self._read(block.lines, block.columns, block.faults)
+    def _find_phones(self, header: Sequence[str]) -> list[int]:
+        """All columns of numbers, by their names or by what is in them: one left out is somebody called who asked not
+        to be. Raises NoPhoneColumn."""
+        sample = next(self._source.blocks(), None)
+        cells = sample.columns if sample else [()] * len(header)
+        found = {n for n, name in enumerate(header) if is_phone_name(name) or self._holds_phones(cells[n])}
+        try:
+            return sorted(found | {*map_columns(header).phones})
+        except NoPhoneColumn:
+            if not found:
+                raise
+            return sorted(found)
+
+    def _holds_phones(self, column: Sequence[str]) -> bool:
+        """Nearly every cell is a number, as long as those with an area code are."""
+        filled = [cell for cell in column[:SAMPLE_ROWS] if cell.strip()]
+        good = sum(len(_DIGIT.findall(cell)) >= LONG_DIGITS and self._numbers.can_read(cell) for cell in filled)
+        return bool(filled) and good >= LOOKS_LIKE_PHONES * len(filled)
 
     def _read(self, lines: Sequence[int], columns: Sequence[Sequence[str]], faults: Sequence[RowFault]) -> Batch:
         entries: list[tuple[E164, str]] = []
         found = list(faults)
         for row, line in enumerate(lines):
-            written = columns[self._phone][row].strip()
-            try:
-                number = self._numbers.read(written)
-            except InvalidNumber as error:
-                found.append(RowFault(line, self._column, written[:200], error.detail))
-                continue
+            written = {n: cell for n in self._phones if (cell := columns[n][row].strip())}
+            if not written:
+                found.append(RowFault(line, self._names[self._phones[0]], "", "no phone number"))
             why = "" if self._why is None else columns[self._why][row].strip()[:LONGEST_REASON]
-            entries.append((number, (why or self._reason).replace("\x00", "")))
-        return Batch(entries, found)
+            for n, cell in written.items():
+                try:
+                    number = self._numbers.read(cell)
+                except InvalidNumber as error:
+                    found.append(RowFault(line, self._names[n], cell[:200], error.detail))
+                else:
+                    entries.append((number, (why or self._reason).replace("\x00", "")))
+        return Batch(len(lines) + len(faults), entries, found)

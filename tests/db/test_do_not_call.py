@@ -74,6 +74,30 @@ async def test_a_file_of_nothing_but_numbers_needs_no_header(db: Database, org: 
     assert set(await listed(db, org)) == {"+12025550110", "+12025550111"}
 
 
+async def test_every_number_of_a_row_goes_onto_the_list_whatever_its_column_is_called(db: Database, org: OrgId) -> None:
+    text = (
+        "Name,Mobile Phone,Home Phone,Cell,Second line,Customer\n"
+        "Ann,2025550110,2025550111,2025550112,+12025550113,10017\n"
+        "Bob,2025550114,,,,10018\n"
+        "Cid,,,2025550115,nobody,10019\n"
+        "Dee,,,,+12025550116,10020\n"
+        "Eve,,,,(202) 555-0117,10021\n"
+        "Fay,,,,202-555-0118,10022\n"
+        "Gus,,,,,10023\n"
+    )
+    report = await load(db, org, text)
+    assert set(await listed(db, org)) == {f"+12025550{n}" for n in range(110, 119)}
+    assert (report.rows, report.added, report.known, report.rejected) == (7, 9, 0, 2)
+    told = [(fault.line, fault.column, fault.value) for fault in report.faults]
+    assert told == [(4, "Second line", "nobody"), (8, "Mobile Phone", "")]
+
+
+async def test_rows_of_nothing_but_numbers_are_listed_with_all_of_them(db: Database, org: OrgId) -> None:
+    report = await load(db, org, "+12025550110,+12025550111,Ann\n+12025550112,,Bob\n")
+    assert set(await listed(db, org)) == {"+12025550110", "+12025550111", "+12025550112"}
+    assert (report.rows, report.added, report.rejected) == (2, 3, 0)
+
+
 async def test_a_file_that_cannot_be_used_adds_nothing(db: Database, org: OrgId) -> None:
     with pytest.raises(EmptyFile):
         await load(db, org, "")

@@ -116,7 +116,8 @@ class ListFault(BaseModel):
 
 
 class ListReportOut(BaseModel):
-    """What became of a file's rows: `rows = added + known + rejected`. `faults`: the first thousand rejected."""
+    """What became of a file's `rows`. `added`, `known`: numbers, and a row may have several. `rejected`: what is no
+    number, and rows without one; `faults`: the first thousand of them."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_REPORT]})
 
