@@ -36,7 +36,8 @@ def dial_headers(call: Call) -> dict[str, str]:
 def dial_error(code: str, message: str) -> DialRefused | DialUncertain:
     """Whether LiveKit's answer to a dial request leaves any doubt; `code` and `message` are Twirp's."""
     if code in REFUSED_CODES:
-        return DialRefused(f"LiveKit refused to dial: {code}.", retryable=code == "resource_exhausted")
+        full = code == "resource_exhausted"
+        return DialRefused(f"LiveKit refused to dial: {code}.", retryable=full, throttled=full)
     # psrpc: not one LiveKit SIP took the request, so none dials.
     if code == "unavailable" and "no response from servers" in message:
         return DialRefused("No LiveKit SIP is running.", retryable=True)

@@ -126,10 +126,10 @@ async def set_placed(
 async def set_uncertain(
     connection: Connection, *, ids: Sequence[UUID], fences: Sequence[int], wait_seconds: float
 ) -> set[UUID]:
-    """dialing → uncertain; the carrier is asked about it after the wait."""
+    """dialing → uncertain; the carrier is asked about it after the wait. It failed, unless it has the call after all."""
     rows = await connection.fetch(
         """
-        update attempts a set status = 'uncertain', lease_until = clock_timestamp() + make_interval(secs => $3)
+        update attempts a set status = 'uncertain', carrier_failed = true, lease_until = clock_timestamp() + make_interval(secs => $3)
         from unnest($1::uuid[], $2::bigint[]) n (id, fence)
         where a.id = n.id and a.fence = n.fence and a.status = 'dialing' returning a.id
         """,
@@ -141,12 +141,19 @@ async def set_uncertain(
 
 
 async def set_released(
-    connection: Connection, *, ids: Sequence[UUID], fences: Sequence[int], disposition: str | None, detail: str
+    connection: Connection,
+    *,
+    ids: Sequence[UUID],
+    fences: Sequence[int],
+    disposition: str | None,
+    detail: str,
+    carrier_failed: bool = False,
 ) -> set[UUID]:
     """Given up without a dial. `disposition`: "not-dialed" where the intent had been committed."""
     rows = await connection.fetch(
         """
-        update attempts a set status = 'released', disposition = $3, detail = $4, settled_at = now()
+        update attempts a set status = 'released', disposition = $3, detail = $4, settled_at = now(),
+                              carrier_failed = a.carrier_failed or $5
         from unnest($1::uuid[], $2::bigint[]) n (id, fence)
         where a.id = n.id and a.fence = n.fence and a.status in ('claimed', 'dialing', 'uncertain') returning a.id
         """,
@@ -154,6 +161,7 @@ async def set_released(
         list(fences),
         disposition,
         detail,
+        carrier_failed,
     )
     return {row["id"] for row in rows}
 

@@ -39,11 +39,12 @@ class Placed:
 @dataclass(frozen=True)
 class Refused:
     """The carrier surely did not dial. `retryable`: the same request may succeed later. `carrier_code`: its own number
-    for the reason."""
+    for the reason. `throttled`: it wants fewer requests, and did not fail."""
 
     detail: str
     retryable: bool
     carrier_code: int | None = None
+    throttled: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,8 @@ async def _record_refused(connection: Connection, departure: Departure, refused:
     claim = departure.claim
     await end_call_in(connection, departure.call.id, End(EndResult.FAILED, EndReason.CARRIER_ERROR, AtFault.CARRIER))
     if refused.retryable:
-        await release_undialed(connection, Open.of_claim(claim), detail=refused.detail)
+        failed = not refused.throttled
+        await release_undialed(connection, Open.of_claim(claim), detail=refused.detail, carrier_failed=failed)
         return
     blocked = read_reply(carrier=departure.call.carrier, carrier_code=refused.carrier_code) is Refusal.BLOCKED
     disposition = Disposition.CARRIER_BLOCKED if blocked else Disposition.FAILED
@@ -210,16 +212,23 @@ async def _record_unsent(connection: Connection, departure: Departure, unsent: N
         await end_call_in(connection, departure.call.id, End(EndResult.FAILED, EndReason.LOST, AtFault.US))
 
 
-async def release_undialed(connection: Connection, attempt: Open, *, detail: str) -> bool:
+async def release_undialed(connection: Connection, attempt: Open, *, detail: str, carrier_failed: bool = False) -> bool:
     """An intent that reached no carrier: the try does not count and the contact is due again, later each time."""
     earlier = (await attempt_store.count_undialed(connection, [attempt.contact_id])).get(attempt.contact_id, 0)
     due_at = due_after_no_dial(earlier=earlier, now=utc_now())
-    return await _release(connection, attempt, detail=detail, due_at=due_at)
+    return await _release(connection, attempt, detail=detail, due_at=due_at, carrier_failed=carrier_failed)
 
 
-async def _release(connection: Connection, attempt: Open, *, detail: str, due_at: datetime | None) -> bool:
+async def _release(
+    connection: Connection, attempt: Open, *, detail: str, due_at: datetime | None, carrier_failed: bool = False
+) -> bool:
     released = await attempt_store.set_released(
-        connection, ids=[attempt.attempt_id], fences=[attempt.fence], disposition=Disposition.NOT_DIALED, detail=detail
+        connection,
+        ids=[attempt.attempt_id],
+        fences=[attempt.fence],
+        disposition=Disposition.NOT_DIALED,
+        detail=detail,
+        carrier_failed=carrier_failed,
     )
     if not released:
         return False

@@ -6,6 +6,10 @@ from uuid import UUID
 from app.db import Connection, Row
 
 MOST_WAITING = 100_000
+MOST_LOOKED_AT = 20_000
+"""Attempts read to find the last calls among them: many may be released without a dial."""
+UNTOLD_SECONDS = 10.0
+"""So long after its dial the carrier's list has shown a call whose answer was lost, if there is one."""
 
 
 async def select_on_canary(connection: Connection) -> Sequence[Row]:
@@ -27,22 +31,30 @@ async def select_off_canary(connection: Connection) -> Sequence[Row]:
 
 async def count_canary(connection: Connection, campaign_id: UUID) -> Row:
     """The dials since the campaign was started: dialed (claimed ones too), settled, answered, failed, judged, scored,
-    mean_score, quiet_seconds since the last one was over, and waiting: contacts that still could be dialed."""
+    mean_score, quiet_seconds since the last one was over, and waiting: contacts that still could be dialed. A dial that
+    the carrier failed to take is failed, and its contact waits for another one."""
     row = await connection.fetchrow(
         """
         with dials as (
-          select a.status, a.settled_at, k.answered_at is not null as answered,
-                 coalesce(k.end_result = 'failed' and k.end_at_fault in ('carrier', 'us'), false) as failed,
+          select case when a.status = 'released' then 'settled' else a.status end as status, a.settled_at,
+                 k.answered_at is not null as answered,
+                 case a.status
+                   when 'settled' then coalesce(k.end_result = 'failed' and k.end_at_fault in ('carrier', 'us'), false)
+                   when 'released' then true
+                   when 'uncertain' then a.carrier_failed
+                     and a.dialed_at < clock_timestamp() - make_interval(secs => $3)
+                   else false end as failed,
                  e.call_id is not null as judged, e.score
           from campaigns c
-          join attempts a on a.campaign_id = c.id and a.claimed_at >= c.resumed_at and a.status <> 'released'
+          join attempts a on a.campaign_id = c.id and a.claimed_at >= c.resumed_at
+            and (a.status <> 'released' or a.carrier_failed)
           left join calls k on k.id = a.call_id
           left join evaluations e on e.call_id = k.id
           where c.id = $1 and (a.status <> 'settled' or a.dialed_at is not null)
         )
         select count(*) as dialed, count(*) filter (where status = 'settled') as settled,
                count(*) filter (where status = 'settled' and answered) as answered,
-               count(*) filter (where status = 'settled' and failed) as failed,
+               count(*) filter (where failed) as failed,
                count(*) filter (where status = 'settled' and answered and judged) as judged,
                count(score) filter (where status = 'settled' and answered) as scored,
                avg(score) filter (where status = 'settled' and answered) as mean_score,
@@ -53,6 +65,7 @@ async def count_canary(connection: Connection, campaign_id: UUID) -> Row:
         """,
         campaign_id,
         MOST_WAITING,
+        UNTOLD_SECONDS,
     )
     assert row is not None  # an aggregate has one row
     return row
@@ -62,18 +75,25 @@ async def count_recent_calls(
     connection: Connection, campaign_id: UUID, *, window_seconds: float, window_calls: int, calls: int
 ) -> Sequence[Row]:
     """The last calls since the campaign was started, in two rows at most: `recent`, of the window (no more than
-    `window_calls`), and those before it. Each: calls, answered, by_people, abandoned, carrier_errors, our_failures."""
+    `window_calls`), and those before it. Each: calls, answered, by_people, abandoned, carrier_errors, our_failures.
+    Calls and carrier errors are also the dials that the carrier failed to take."""
     return await connection.fetch(
         """
         with latest as (
           select a.disposition, k.answered_at is not null as answered, k.end_result, k.end_at_fault,
-                 a.settled_at > now() - make_interval(secs => $2)
+                 a.status <> 'settled' as untaken,
+                 coalesce(a.settled_at, a.dialed_at) > now() - make_interval(secs => $2)
                    and row_number() over (order by a.claimed_at desc, a.id desc) <= $3 as recent
           from campaigns c
           join lateral (
-            select * from attempts a
-            where a.campaign_id = c.id and a.claimed_at >= coalesce(c.resumed_at, '-infinity')
-              and a.status = 'settled' and a.dialed_at is not null
+            select * from (
+              select * from attempts a
+              where a.campaign_id = c.id and a.claimed_at >= coalesce(c.resumed_at, '-infinity')
+              order by a.claimed_at desc, a.id desc limit $5
+            ) a
+            where a.dialed_at is not null
+              and (a.status = 'settled' or (a.carrier_failed and (a.status = 'released' or (a.status = 'uncertain'
+                     and a.dialed_at < clock_timestamp() - make_interval(secs => $6)))))
             order by a.claimed_at desc, a.id desc limit $4
           ) a on true
           join calls k on k.id = a.call_id
@@ -82,14 +102,18 @@ async def count_recent_calls(
         select recent, count(*) as calls, count(*) filter (where answered) as answered,
                count(*) filter (where answered and disposition not in ('voicemail', 'voicemail-left')) as by_people,
                count(*) filter (where disposition = 'abandoned') as abandoned,
-               count(*) filter (where end_result = 'failed' and end_at_fault = 'carrier') as carrier_errors,
-               count(*) filter (where end_result in ('failed', 'indeterminate') and end_at_fault = 'us') as our_failures
+               count(*) filter (where untaken or (end_result = 'failed' and end_at_fault = 'carrier'))
+                 as carrier_errors,
+               count(*) filter (where not untaken and end_result in ('failed', 'indeterminate') and end_at_fault = 'us')
+                 as our_failures
         from latest group by recent
         """,
         campaign_id,
         window_seconds,
         window_calls,
         calls,
+        MOST_LOOKED_AT,
+        UNTOLD_SECONDS,
     )
 
 

@@ -20,17 +20,27 @@ class DialRefused(TrunklineError):
     """The carrier surely did not place the call.
 
     `carrier_code`: its own number for the reason, if it gave one (Twilio: 21xxx). `retryable`: the same request may
-    succeed later (a full queue, nobody listening), as against one that never will (a bad number).
+    succeed later (a full queue, nobody listening), as against one that never will (a bad number). `throttled`: it is
+    well, and wants fewer requests.
     """
 
     status = 502
     code = "dial_refused"
     title = "The carrier refused the call"
 
-    def __init__(self, detail: str, *, carrier_code: int | None = None, retryable: bool = False, **extra: Any) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        carrier_code: int | None = None,
+        retryable: bool = False,
+        throttled: bool = False,
+        **extra: Any,
+    ) -> None:
         super().__init__(detail, carrier_code=carrier_code, retryable=retryable, **extra)
         self.carrier_code = carrier_code
         self.retryable = retryable
+        self.throttled = throttled
 
 
 class DialUncertain(TrunklineError):

@@ -37,7 +37,8 @@ STATUS_EVENTS = ["initiated", "ringing", "answered", "completed"]
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL)
 
 # 401: wrong credentials, mended in the settings. 429: more requests than the account may send (error 20429).
-RETRYABLE_STATUSES = frozenset({401, 429})
+TOO_MANY_REQUESTS = 429
+RETRYABLE_STATUSES = frozenset({401, TOO_MANY_REQUESTS})
 
 # "Call is not in-progress. Cannot redirect": what an update of a finished call answers.
 CALL_IS_OVER = 21220
@@ -195,7 +196,8 @@ def read_refusal(error: TwilioException) -> DialRefused | DialUncertain:
     status, code = http_status(error), twilio_code(error)
     if 400 <= status < 500 and status != 408:
         detail = f"Twilio refused to dial (HTTP {status}, error {code})."
-        return DialRefused(detail, carrier_code=code, retryable=status in RETRYABLE_STATUSES)
+        retryable = status in RETRYABLE_STATUSES
+        return DialRefused(detail, carrier_code=code, retryable=retryable, throttled=status == TOO_MANY_REQUESTS)
     return DialUncertain(f"Twilio failed on the dial request (HTTP {status or 'unknown'}).")
 
 
