@@ -14,11 +14,13 @@ _CAMPAIGN = """
 
 
 async def select_team(connection: Connection, org_id: UUID, slug: str) -> Row | None:
-    """The team and `published`: whether a version of it is."""
+    """The team, `published`: whether a version of it is, and by how many `criteria` that one is judged."""
     return await connection.fetchrow(
         """
-        select t.id, exists (select from team_versions v where v.team_id = t.id and v.status = 'published') as published
-        from teams t where t.org_id = $1 and t.slug = $2
+        select t.id, v.id is not null as published,
+               coalesce(jsonb_array_length(v.definition -> 'evaluation'), 0) as criteria
+        from teams t left join team_versions v on v.team_id = t.id and v.status = 'published'
+        where t.org_id = $1 and t.slug = $2
         """,
         org_id,
         slug,

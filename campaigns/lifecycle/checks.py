@@ -11,6 +11,7 @@ from campaigns import store
 from campaigns.campaigns import Campaign, CampaignStatus
 from campaigns.lifecycle import preflight_store
 from campaigns.lifecycle.outlook import Outlook, ReasonRow, ZoneRow
+from campaigns.rules.canary import Canary
 from campaigns.rules.pacing import Mode
 from telephony.carriers.base import CarrierName
 from telephony.lines import store as lines_store
@@ -99,6 +100,15 @@ def check_times(campaign: Campaign, zones: Sequence[ZoneRow], outlook: Outlook, 
         left = outlook.forecast.left
         found.append(Check("times", Level.WARNING, f"{left} contacts will not be called out before the deadline"))
     return found or [Check("times", Level.OK, "everybody may be called at some hour")]
+
+
+def check_canary(campaign: Campaign, team: Row | None) -> list[Check]:
+    """Nothing, or why its canary cannot pass."""
+    rule = Canary.model_validate(campaign.settings["canary"])
+    if rule.contacts == 0 or rule.least_score is None or team is None or team["criteria"]:
+        return []
+    told = f"The canary asks for a score, and {campaign.team} has no criteria to be judged by: it would be stopped"
+    return [Check("canary", Level.WARNING, told)]
 
 
 def check_mode(campaign: Campaign) -> Check:

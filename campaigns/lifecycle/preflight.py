@@ -17,6 +17,7 @@ from campaigns.lifecycle import preflight_store, watch_store
 from campaigns.lifecycle.checks import (
     Check,
     Level,
+    check_canary,
     check_contacts,
     check_lines,
     check_mode,
@@ -83,6 +84,7 @@ async def run_preflight(
         check_contacts(found.campaign, found.contacts, found.refused, len(found.first)),
         *check_times(found.campaign, zones, outlook, now),
         check_mode(found.campaign),
+        *check_canary(found.campaign, found.team),
     ]
     return Preflight(
         ready=all(check.level is not Level.ERROR for check in checks),

@@ -3,18 +3,27 @@
 import csv
 import io
 import json
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
 
 from agents.answering.verdict import By, Finding
+from agents.course.aftermath import look_back
+from agents.course.opening import Opened
+from agents.desk import Desk, OpenCalls
 from agents.evaluation.evaluating import Evaluation, evaluate_call
 from agents.evaluation.judgment import RuleJudge
 from agents.team.parse import parse_team
 from app.auth.principal import Role
 from app.db import Database
 from app.ids import CampaignId, OrgId, new_id
+from app.settings import Settings
+from campaigns.campaigns import Plan
+from campaigns.creating import create_campaign
+from campaigns.lifecycle.preflight import run_preflight
 from campaigns.lifecycle.watch import look_at_canary
 from campaigns.outcomes.page.facts import gather_facts
 from campaigns.outcomes.page.html_report import render_page
@@ -22,6 +31,7 @@ from campaigns.outcomes.report import Format, Rows, stream_report
 from telephony.calls import AnsweredBy, load_call
 from telephony.watch.answerer import note_answerer
 from tests.db.api_world import Api
+from tests.db.campaign_world import add_team
 from tests.db.outcome_world import add_attempt, add_campaign, add_contacts
 
 pytestmark = pytest.mark.db
@@ -134,3 +144,27 @@ async def test_a_call_shows_its_evaluation_over_rest(api: Api) -> None:
     evaluation = (await api.client.get(path, headers=headers)).json()["evaluation"]
     assert evaluation["score"] == 0.75
     assert [(one["name"], one["score"]) for one in evaluation["criteria"]] == [("greeted", 1.0), ("agreed", 0.0)]
+
+
+async def test_the_preflight_warns_of_a_canary_that_no_team_can_pass(db: Database, org: OrgId) -> None:
+    await add_team(db, org)
+    settings = {"canary": {"contacts": 5, "least_score": 0.8}}
+    campaign = await create_campaign(db, org, Plan(name="Recall", team="reception", settings=settings))
+    told = [check for check in (await run_preflight(db, org, campaign.id)).checks if check.name == "canary"]
+    assert [check.level for check in told] == ["warning"]
+    async with db.system() as connection:
+        definition = TEAM.model_dump(mode="json")
+        await connection.execute("update team_versions set definition = $1 where status = 'published'", definition)
+    assert [check.name for check in (await run_preflight(db, org, campaign.id)).checks if check.name == "canary"] == []
+
+
+async def test_what_is_looked_back_on_is_the_verdict_first_and_then_the_conversation(db: Database, org: OrgId) -> None:
+    _, good, _ = await two_calls(db, org)
+    given: Any = {"home": Path("unused")}
+    desk = Desk(Settings(**given), cast(Any, None), OpenCalls(1))
+    opened = Opened(await load_call(db, good), TEAM)
+    await look_back(db, desk, opened, cast(Any, SimpleNamespace(found=None, turns=1)))
+    call = await load_call(db, good)
+    assert call.answered_by is AnsweredBy.PERSON
+    async with db.system() as connection:
+        assert await connection.fetchval("select score from evaluations where call_id = $1", good) == 0.75

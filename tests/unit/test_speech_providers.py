@@ -10,6 +10,8 @@ from aiohttp import web
 from livekit.agents import llm, stt, tts
 from livekit.plugins import deepgram, openai
 
+from agents.evaluation.judgment import Conversation, RuleJudge, Said
+from agents.evaluation.model_judge import JudgeFailed
 from agents.speech.hibari import HibariTTS
 from agents.speech.moonshine import MoonshineSTT
 from agents.speech.registry import (
@@ -64,13 +66,14 @@ class ChatServer:
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
         self.authorization = ""
+        self.words = ["We ", "open ", "at eight."]
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(await request.json())
         self.authorization = request.headers.get("Authorization", "")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        for word in ("We ", "open ", "at eight."):
+        for word in self.words:
             chunk = {
                 "id": "c1",
                 "object": "chat.completion.chunk",
@@ -112,6 +115,25 @@ async def test_an_openai_compatible_server_answers_as_a_model(
     await providers.close()
 
 
+async def test_the_model_that_answers_calls_judges_them_too(chat_server: tuple[ChatServer, str]) -> None:
+    server, url = chat_server
+    server.words = ['{"kind": ', '{"score": 1, "reason": "It said please."}}']
+    judged = parse_team(TEAM + "evaluation: [{name: kind, check: The agent was kind.}]\n")
+    providers = Providers(settings(llm="openai", openai_base_url=url, openai_model="local"), engines())
+    judge = providers.build_judge(judged)
+    (judgment,) = await judge.judge(judged.evaluation, Conversation([Said("agent", "Please."), Said("person", "Yes.")]))
+    assert (judgment.score, judgment.reason) == (1.0, "It said please.")
+    assert (judge.name, server.requests[0]["model"]) == ("local", "local")
+    await providers.close()
+
+
+async def test_a_model_that_does_not_answer_judges_nobody(team: TeamDefinition) -> None:
+    providers = Providers(settings(llm="openai", openai_base_url="http://127.0.0.1:9/v1"), engines())
+    with pytest.raises(JudgeFailed):
+        await providers.build_judge(team).judge([], Conversation([]))
+    await providers.close()
+
+
 async def test_a_model_that_does_not_answer_is_replaced_by_the_scripted_one(team: TeamDefinition) -> None:
     chosen = settings(llm="openai", openai_base_url="http://127.0.0.1:9/v1")
     providers = Providers(chosen, engines())
@@ -125,6 +147,7 @@ def test_offline_needs_no_key(team: TeamDefinition) -> None:
     check_providers(chosen)
     providers = Providers(chosen, engines())
     assert isinstance(providers.build_llm(team, team.agent("reception"), {}), ScriptedModel)
+    assert isinstance(providers.build_judge(team), RuleJudge)
     assert isinstance(providers.build_stt(build_vad(), "en"), MoonshineSTT)
     assert isinstance(providers.build_tts(Voice()), HibariTTS)
 
