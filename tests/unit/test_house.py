@@ -1,6 +1,7 @@
-"""The files around the code say the same as the code: compose file, example environment, lock files."""
+"""The house keeps its own rules, and the files around the code say the same as the code."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -12,6 +13,30 @@ from app.settings import Ports, Settings
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS_PARTS = {"postgres", "redis", "livekit", "sip"}
 COMPOSE_ONLY = {"POSTGRES_PASSWORD"}
+
+
+PACKAGES = ("app", "telephony", "agents", "campaigns")
+
+
+def modules() -> list[Path]:
+    """Every file of the product that is not an empty `__init__.py`."""
+    found = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
+    return [file for file in found if file.name != "__init__.py"]
+
+
+def test_no_folder_has_a_thirteenth_file() -> None:
+    counts = Counter(str(file.parent.relative_to(ROOT)) for file in modules())
+    assert {folder: count for folder, count in counts.items() if count > 12} == {}, "look for the missing noun"
+
+
+def test_no_file_is_longer_than_300_lines() -> None:
+    lengths = {str(file.relative_to(ROOT)): len(file.read_text().splitlines()) for file in modules()}
+    assert {file: length for file, length in lengths.items() if length > 300} == {}, "look for the noun to split by"
+
+
+def test_packages_are_made_of_their_files_and_of_nothing_in_their_init() -> None:
+    inits = [file for package in PACKAGES for file in (ROOT / package).rglob("__init__.py")]
+    assert [str(file) for file in inits if file.stat().st_size] == []
 
 
 def environment_names() -> set[str]:
