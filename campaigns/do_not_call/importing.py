@@ -39,7 +39,7 @@ _DIGIT = re.compile(r"\d")
 @dataclass
 class ListReport:
     """`rows`: of the file. `added`, `known`: numbers, and a row may have several; `known`: on the list before, or
-    earlier in the file. `rejected`: what cannot be read as a number, and rows without one; `faults`: the first of them."""
+    earlier in the file. `rejected`: what is no number, and rows without one; `faults`: the first of them."""
 
     rows: int = 0
     added: int = 0

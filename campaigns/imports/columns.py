@@ -44,6 +44,13 @@ class NoPhoneColumn(InvalidInput):
     title = "No phone column"
 
 
+class NoHeader(InvalidInput):
+    """The first line is a contact already: taken for names of columns, it would be lost."""
+
+    code = "no_header"
+    title = "No line of column names"
+
+
 class NoSuchColumn(InvalidInput):
     """The mapping names a column that the file does not have, or one column twice."""
 
@@ -120,7 +127,7 @@ def map_columns(
     needed: Sequence[str] = (),
 ) -> Columns:
     """What each column is. `sample`: the first cells of each column; `needed`: the variables that the team's texts
-    use, which columns spelled a little differently are taken for. Raises NoPhoneColumn, NoSuchColumn."""
+    use, which columns spelled a little differently are taken for. Raises NoPhoneColumn, NoSuchColumn, NoHeader."""
     wishes = wishes or ColumnWishes()
     names = name_columns(header)
     chosen = _read_wishes(wishes, names)
@@ -136,6 +143,11 @@ def map_columns(
         phones = (guessed + phones)[:MOST_PHONES]
     if not phones:
         raise _no_phone(names)
+    if (first := next((names[i] for i in phones if _is_number(names[i], numbers)), None)) is not None:
+        raise NoHeader(
+            f'The first line must name the columns, and it has the number "{first}": put a line like "phone,name" '
+            "above it."
+        )
     free = [i for i in free if i not in phones]
     facts = {name: chosen[name] for name in FACTS if name in chosen}
     # A contact's name is `{{ name }}` to the team anyway; any other column that its texts ask for stays a variable.
@@ -236,6 +248,12 @@ def _look_for_phones(
         if cells and good >= LOOKS_LIKE_PHONES * len(cells):
             found.append(index)
     return found if len(found) == 1 else []
+
+
+def _is_number(name: str, numbers: NumberReader | None) -> bool:
+    """Not a name that anybody gives a column of numbers: one of them, if a wrong one."""
+    wordless = len(re.findall(r"\d", name)) >= 5 and not any(map(str.isalpha, name))
+    return wordless or (numbers is not None and numbers.can_read(name))
 
 
 def _name_variables(names: Sequence[str], free: Sequence[int], needed: Sequence[str]) -> dict[str, int]:

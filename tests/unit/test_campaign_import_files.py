@@ -2,13 +2,15 @@
 
 import io
 import json
-from datetime import UTC, datetime
+import zipfile
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
 from itertools import pairwise
 
 import openpyxl
 import pytest
 
-from campaigns.imports.columns import NoPhoneColumn
+from campaigns.imports.columns import NoHeader, NoPhoneColumn
 from campaigns.imports.contacts import Contact
 from campaigns.imports.files import csv_rows
 from campaigns.imports.files.csv_rows import CsvFile
@@ -30,6 +32,26 @@ async def read(text: str | bytes, **options: object) -> tuple[list[Contact], lis
         contacts += batch.contacts
         faults += [*batch.rejected, *batch.warnings]
     return contacts, sorted(faults, key=lambda fault: fault.line)
+
+
+def save(book: openpyxl.Workbook) -> bytes:
+    raw = io.BytesIO()
+    book.save(raw)
+    return raw.getvalue()
+
+
+def change_sheet(workbook: bytes, changes: Mapping[bytes, bytes]) -> bytes:
+    """The workbook with these bytes of its first sheet replaced, each of which must be there."""
+    changed = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(workbook)) as old, zipfile.ZipFile(changed, "w") as new:
+        for part in old.infolist():
+            data = old.read(part)
+            if part.filename == "xl/worksheets/sheet1.xml":
+                for before, after in changes.items():
+                    assert before in data
+                    data = data.replace(before, after)
+            new.writestr(part, data)
+    return changed.getvalue()
 
 
 def variables(contact: Contact) -> dict[str, str]:
@@ -172,6 +194,23 @@ async def test_a_file_without_a_phone_column_is_refused_and_its_columns_are_name
     assert refused.value.extra == {"columns": ["email", "city"]}
 
 
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("+12025550102,Ann\n+12025550103,Bob\n", {}),
+        ("Ann;(202) 555-0102\nBob;(202) 555-0103\n", {}),
+        ("2025550\n2025550103\n2025550104\n", {}),
+        ("+12025550102,Ann\n+12025550103,Bob\n", {"columns": {"phone": "+12025550102"}}),
+    ],
+    ids=["E.164", "national", "a wrong number", "mapped"],
+)
+async def test_a_first_line_that_is_a_contact_is_not_lost_as_names_of_columns(
+    text: str, options: dict[str, object]
+) -> None:
+    with pytest.raises(NoHeader, match="must name the columns"):
+        await read(text, **options)
+
+
 @pytest.mark.parametrize("empty", ["", "\n\n", "  \n"])
 async def test_an_empty_file_is_refused(empty: str) -> None:
     with pytest.raises(EmptyFile):
@@ -208,15 +247,40 @@ async def test_a_workbook_is_read_as_its_first_filled_sheet_with_numbers_dates_a
     sheet.append(["Phone", "Name", "When", "Amount"])
     sheet.append([12025550110, "Ada", datetime(2026, 3, 1, 14, 30, tzinfo=UTC).replace(tzinfo=None), 12.5])
     sheet.append([None, None, None, None])
-    sheet.append(["(202) 555-0111", "=1+1", None, True])
-    raw = io.BytesIO()
-    book.save(raw)
-    contacts, faults = await read(raw.getvalue())
+    sheet.append(["(202) 555-0111", None, datetime(2026, 3, 2, tzinfo=UTC).replace(tzinfo=None), True])
+    sheet.append(["(202) 555-0112", None, time(9, 5), None])
+    contacts, faults = await read(save(book))
     assert faults == []
     assert [(c.line, c.phone, c.name, variables(c)) for c in contacts] == [
-        (2, "+12025550110", "Ada", {"When": "2026-03-01T14:30:00", "Amount": "12.5"}),
-        (4, "+12025550111", None, {"When": "", "Amount": "true"}),
+        (2, "+12025550110", "Ada", {"When": "2026-03-01 14:30", "Amount": "12.5"}),
+        (4, "+12025550111", None, {"When": "2026-03-02", "Amount": "true"}),
+        (5, "+12025550112", None, {"When": "09:05", "Amount": ""}),
     ]
+
+
+async def test_a_formula_that_was_never_computed_is_a_fault_of_its_row_and_no_empty_cell() -> None:
+    book = openpyxl.Workbook()
+    sheet = book["Sheet"]
+    for row in (["Phone", "Name"], ["=A4", '="Ann"'], ["2025550102", '="Bob"'], ["2025550103", "Cid"]):
+        sheet.append(row)
+    contacts, faults = await read(save(book))
+    assert [(c.line, c.name) for c in contacts] == [(4, "Cid")]
+    assert [(f.line, f.column, f.value) for f in faults] == [(2, "Phone", "=A4"), (3, "Name", '="Bob"')]
+    assert all("never computed" in fault.reason for fault in faults)
+
+
+async def test_a_formula_that_came_to_an_empty_text_or_to_a_number_is_its_value() -> None:
+    book = openpyxl.Workbook()
+    sheet = book["Sheet"]
+    for row in (["Phone", "Name", "Seats"], ["2025550102", "=B9", "=1+1"]):
+        sheet.append(row)
+    as_computed = {
+        b'<c r="B2"><f>B9</f><v></v></c>': b'<c r="B2" t="str"><f>B9</f><v></v></c>',
+        b'<c r="C2"><f>1+1</f><v></v></c>': b'<c r="C2"><f>1+1</f><v>2</v></c>',
+    }
+    contacts, faults = await read(change_sheet(save(book), as_computed))
+    assert faults == []
+    assert [(c.name, variables(c)) for c in contacts] == [(None, {"Seats": "2"})]
 
 
 async def test_a_json_array_and_json_lines_are_read_with_their_keys_as_columns() -> None:

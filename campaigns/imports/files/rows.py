@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, time
+from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -141,6 +141,20 @@ def text_of(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
-    if isinstance(value, date | time):
+    if isinstance(value, datetime):
+        return _write_moment(value)
+    if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, time):
+        return _write_clock(value)
     return str(value)
+
+
+def _write_moment(moment: datetime) -> str:
+    """As a person writes it. A workbook has no dates without a time: midnight stands for the day."""
+    day = moment.date().isoformat()
+    return day if moment.time() == time() else f"{day} {_write_clock(moment.time())}"
+
+
+def _write_clock(clock: time) -> str:
+    return clock.isoformat("seconds" if clock.second else "minutes")

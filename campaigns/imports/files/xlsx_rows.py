@@ -3,6 +3,7 @@
 A workbook is a zip of XML: what it would unpack to is known before it is unpacked, and refused where it is absurd.
 """
 
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
@@ -35,7 +36,16 @@ MOST_RATIO = 250
 SMALL_PART_BYTES = 1 << 20
 LONGEST_GAP_ROWS = 100_000
 MOST_WIDE_ROWS = 1_000
+NOT_COMPUTED = (
+    "a formula whose value was never computed: open the file in Excel or LibreOffice, save it and import that"
+)
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+_READ_BYTES = 1 << 20
 _UNREADABLE = (zipfile.BadZipFile, KeyError, ValueError, ParseError, defusedxml.DefusedXmlException, EOFError)
+
+
+class Formula(str):
+    """A cell that the file holds no value of."""
 
 
 class XlsxFile:
@@ -46,6 +56,9 @@ class XlsxFile:
         try:
             # Values as last computed: a formula is never run here.
             self._book: Any = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
+            # Programs write formulas without a value, which read as nothing at all: they are told from empty cells.
+            has_formulas = _has_formulas(file)
+            self._written: Any = openpyxl.load_workbook(file, read_only=True) if has_formulas else None
             self._sheet = self._book[sheet] if sheet else self._first_filled()
         except _UNREADABLE as error:
             raise _broken(error) from error
@@ -83,11 +96,9 @@ class XlsxFile:
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         """(row number, its texts), as wide as it is written but at most one cell over the limit."""
-        # What the file says of its size is not to be believed.
-        self._sheet.reset_dimensions()
         empty = wide = 0
         try:
-            for number, row in enumerate(self._sheet.iter_rows(values_only=True), 1):
+            for number, row in enumerate(self._values(), 1):
                 wide += len(row) > MOST_COLUMNS
                 if wide > MOST_WIDE_ROWS:
                     raise BrokenFile(f"The rows have cells far to the right; at most {MOST_COLUMNS} columns are read.")
@@ -99,6 +110,18 @@ class XlsxFile:
         except _UNREADABLE as error:
             raise _broken(error) from error
 
+    def _values(self) -> Iterator[Sequence[Any]]:
+        """Of each row, as last computed; a Formula where that never happened."""
+        # What the file says of its size is not to be believed.
+        self._sheet.reset_dimensions()
+        if self._written is None:
+            yield from self._sheet.iter_rows(values_only=True)
+            return
+        written = self._written[self._sheet.title]
+        written.reset_dimensions()
+        for cells, formulas in zip(self._sheet.iter_rows(), written.iter_rows(values_only=True), strict=True):
+            yield [_value_of(cell, formula) for cell, formula in zip(cells, formulas, strict=True)]
+
     def _read(self, rows: list[tuple[int, list[str]]], after: Position) -> Block:
         width = len(self.header)
         lines: list[int] = []
@@ -107,7 +130,10 @@ class XlsxFile:
         for line, cells in rows:
             extra = next((cell for cell in cells[width:] if cell.strip()), None)
             long = next((cell for cell in cells if len(cell) > LONGEST_CELL), None)
-            if extra is not None:
+            formula = next((n for n, cell in enumerate(cells[:width]) if isinstance(cell, Formula)), None)
+            if formula is not None:
+                faults.append(RowFault(line, self.header[formula], cells[formula][:100], NOT_COMPUTED, cells))
+            elif extra is not None:
                 faults.append(RowFault(line, "", extra, "a cell beyond the last named column", cells))
             elif long is not None:
                 faults.append(RowFault(line, "", long[:100], f"a cell of more than {LONGEST_CELL} characters"))
@@ -115,6 +141,27 @@ class XlsxFile:
                 lines.append(line)
                 kept.append(cells[:width] + [""] * (width - len(cells)))
         return Block(lines, columns_of(kept, width), faults, after)
+
+
+def _value_of(cell: Any, formula: Any) -> Any:
+    """`formula`: what stands in the cell where `cell` has the value. One that came to an empty text has that type."""
+    if cell.value is None and formula is not None and cell.data_type != "str":
+        return Formula(formula if isinstance(formula, str) else "a formula")
+    return cell.value
+
+
+def _has_formulas(file: BinaryIO) -> bool:
+    with zipfile.ZipFile(file) as package:
+        for part in package.infolist():
+            if not part.filename.startswith("xl/") or part.filename.lower() == "xl/sharedstrings.xml":
+                continue
+            with package.open(part) as opened:
+                before = b""
+                while data := opened.read(_READ_BYTES):
+                    if _FORMULA.search(before + data):
+                        return True
+                    before = data[-100:]
+    return False
 
 
 def check_package(file: BinaryIO) -> None:
