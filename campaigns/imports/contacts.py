@@ -2,19 +2,19 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import NamedTuple
-from zoneinfo import available_timezones
 
 from app.ids import E164
 from campaigns.imports.columns import Columns
 from campaigns.imports.files.rows import Block, RowFault
 from campaigns.imports.plain_numbers import Allowed, NumberReader
+from campaigns.rules.calling.zones import read_zone
 from telephony.lines.numbers import InvalidNumber
 
 MOST_VALUE_SHOWN = 100
@@ -151,7 +151,7 @@ class RowReader:
                 _fault(block, row, self.columns.names[self.columns.facts[name]], cell, why) if value is None else value
             )
 
-        zone = read("time_zone", read_zone, "no time zone; write it like America/New_York")
+        zone = read("time_zone", read_place, "no time zone; write it like America/New_York")
         since = read(
             "consent_at", lambda c: read_instant(c), "no date; write it like 2026-03-01 or 2026-03-01T14:00:00Z"
         )
@@ -189,14 +189,11 @@ def as_text(cell: str) -> str:
     return _NO_TEXT.sub(lambda odd: "\\0" if odd[0] == "\x00" else "\ufffd", cell)
 
 
-def read_zone(cell: str) -> str | None:
-    """The IANA name, whatever its case."""
-    return _zones().get(cell.casefold().replace(" ", "_"))
-
-
-@lru_cache(maxsize=1)
-def _zones() -> Mapping[str, str]:
-    return {name.casefold(): name for name in available_timezones() if "/" in name or name == "UTC"}
+def read_place(cell: str) -> str | None:
+    """The IANA name of a place's zone, however it is spelled. "EST" is none: whoever writes it means clocks that change
+    in summer, and it is a zone of clocks that never do."""
+    zone = read_zone(cell)
+    return zone if zone and ("/" in zone or zone == "UTC") else None
 
 
 @lru_cache(maxsize=10_000)
