@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.console import Console
 
 from app.console.client import ask, open_client
+from app.console.screen import AsJson, say, tell
 from app.errors import InvalidInput
 from app.settings import Settings
 
@@ -32,22 +32,36 @@ class NotRules(InvalidInput):
 @rules.command("show")
 def show() -> None:
     """The rules that hold now, as JSON; mend them and give them to `trunkline rules set`."""
-    _say(_run(fetch_rules))
+    say(_run(fetch_rules))
 
 
 @rules.command("set")
 def set_all(file: Annotated[Path, typer.Argument(help="JSON, as `trunkline rules show` prints it.")]) -> None:
     """Set all of them from a file: what it leaves out goes back to its default. They hold from the next dial on."""
-    text = file.read_text(encoding="utf-8")
-    _say(_run(lambda client: put_rules(client, text)))
+    text = read_rules_file(file)
+    say(_run(lambda client: put_rules(client, text)))
 
 
 @rules.command("check")
-def check(number: Annotated[str, typer.Argument(help="+12025550123, or as written in your country.")]) -> None:
+def check(
+    number: Annotated[str, typer.Argument(help="+12025550123, or as written in your country.")],
+    as_json: AsJson = False,
+) -> None:
     """Whether this number may be dialed, and why not; exit status 1 where it may not."""
     found = _run(lambda client: check_number(client, number))
-    _say(f"{found['to']} ({found['country'] or 'country unknown'}): {found['reason'] or 'may be dialed'}")
+    told = f"{found['to']} ({found['country'] or 'country unknown'}): {found['reason'] or 'may be dialed'}"
+    tell(found, told, as_json=as_json)
     raise typer.Exit(0 if found["allowed"] else 1)
+
+
+def read_rules_file(file: Path) -> str:
+    """UTF-8 text, with or without the mark that some editors begin it with. Raises NotRules."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotRules(f"{file} is not text in UTF-8.") from error
+    except OSError as error:
+        raise NotRules(f"{file} cannot be read: {error.strerror}.") from error
 
 
 async def fetch_rules(client: httpx.AsyncClient) -> str:
@@ -79,7 +93,3 @@ def _run(question: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
             return await question(client)
 
     return asyncio.run(one())
-
-
-def _say(text: str) -> None:
-    Console(highlight=False).print(text, markup=False, soft_wrap=True)

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.console import Console
 
 from app.console.campaigns.tables import make_table
 from app.console.client import ask, open_client
+from app.console.screen import say as _say
+from app.console.screen import show as show_wide
 from app.errors import NotFound
 from app.settings import Settings
 
@@ -44,7 +45,7 @@ def show_all() -> None:
     """Everybody and what they do now."""
     keys = ("id", "name", "state", "since", "missed")
     rows = [[one[key] for key in keys] for one in _run(lambda client: ask(client, "GET", PATH))]
-    Console().print(make_table(("ID", "NAME", "STATE", "SINCE", "MISSED"), rows))
+    show_wide(make_table(("ID", "NAME", "STATE", "SINCE", "MISSED"), rows))
 
 
 @operators.command("show")
@@ -139,7 +140,3 @@ def _run(question: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
             return await question(client)
 
     return asyncio.run(one())
-
-
-def _say(text: str) -> None:
-    Console(highlight=False).print(text, markup=False, soft_wrap=True)

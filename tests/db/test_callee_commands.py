@@ -16,9 +16,11 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from app.auth.principal import Role
-from app.console.callees.contacts import NobodyThere, ask_why, contacts, list_contacts, show_why
+from app.console.callees.contacts import NobodyThere, ask_why, contacts, describe_why, list_contacts
 from app.console.callees.do_not_call import dnc
 from app.console.client import ApiRefused
+from app.console.dialing_rules import rules
+from app.console.webhooks import webhooks
 from app.settings import Settings
 from tests.conftest import free_port
 from tests.db.api_world import Api, api_settings, open_api, until
@@ -72,7 +74,7 @@ async def test_why_tells_each_campaign_that_has_the_number(desk: Desk) -> None:
     [there] = await ask_why(desk.settings, PHONE, str(one.campaign_id))
     assert there["contact"]["id"] == str(one.contact_id)
     shown = io.StringIO()
-    show_why(Console(file=shown, width=200), both[0])
+    Console(file=shown, width=200).print(describe_why(both[0]))
     for part in ("+12025550110 Ada", "the campaign is paused", "calling-hours", "zone America/New_York", "never, as"):
         assert part in shown.getvalue()
 
@@ -106,6 +108,44 @@ async def test_the_contacts_of_a_campaign_are_listed_over_many_pages(desk: Desk)
     assert [one["next_phone"] for one in found] == [f"+1202555{n:04d}" for n in range(1, 451)]
     assert len(await list_contacts(desk.settings, str(campaign), "waiting", 250)) == 250
     assert "+12025550003" in (await desk.type(contacts, "list", "--campaign", str(campaign), "--limit", "3")).stdout
+
+
+async def test_in_a_pipe_no_cell_is_cut_and_json_is_a_line_a_contact(desk: Desk) -> None:
+    name = "Ada Augusta Byron King, Countess of Lovelace, " * 6
+    one = await add_contact(desk.api.db, desk.api.org_id, await add_campaign(desk.api.db, desk.api.org_id), name=name)
+    [_, row] = (await desk.type(contacts, "list", "--campaign", str(one.campaign_id))).stdout.splitlines()
+    for part in (str(one.contact_id), "+12025550110", "waiting", name.strip()):
+        assert part in row
+    [line] = (await desk.type(contacts, "list", "--campaign", str(one.campaign_id), "--json")).stdout.splitlines()
+    assert json.loads(line)["name"] == name
+    told = (await desk.type(contacts, "why", str(one.contact_id))).stdout.splitlines()
+    assert [line for line in told if "calling-hours" in line and "America/New_York" in line]
+
+
+async def test_every_command_of_the_list_tells_programs_json(desk: Desk) -> None:
+    added = json.loads((await desk.type(dnc, "add", PHONE, "--reason", "asked", "--json")).stdout)
+    assert (added["phone"], added["reason"]) == (PHONE, "asked")
+    assert json.loads((await desk.type(dnc, "list", "--json")).stdout) == added
+    assert json.loads((await desk.type(dnc, "remove", PHONE, "--json")).stdout) == added
+    checked = json.loads((await desk.type(rules, "check", PHONE, "--json")).stdout)
+    assert (checked["to"], checked["allowed"]) == (PHONE, True)
+
+
+async def test_a_number_that_is_no_number_names_no_other_address(desk: Desk) -> None:
+    for wrong in ("../teams", "x/y", "?"):
+        with pytest.raises(ApiRefused):
+            await desk.type(dnc, "remove", wrong)
+
+
+async def test_webhooks_are_told_to_programs_as_json(desk: Desk) -> None:
+    made = json.loads((await desk.type(webhooks, "add", "https://crm.example.com/hooks", "--json")).stdout)
+    assert made["secret"].startswith("whsec_")
+    [listed] = json.loads((await desk.type(webhooks, "list", "--json")).stdout)
+    assert listed["id"] == made["id"]
+    off = json.loads((await desk.type(webhooks, "off", made["id"], "--json")).stdout)
+    assert not off["enabled"]
+    assert json.loads((await desk.type(webhooks, "log", made["id"], "--json")).stdout)["data"] == []
+    assert json.loads((await desk.type(webhooks, "remove", made["id"], "--json")).stdout)["id"] == made["id"]
 
 
 async def test_a_number_is_added_listed_and_removed(desk: Desk) -> None:

@@ -16,6 +16,7 @@ from app.auth.principal import Role
 from app.console.campaigns import life, options
 from app.console.campaigns.commands import campaign
 from app.console.campaigns.options import BadOption
+from app.console.client import NotAnId
 from app.errors import TrunklineError
 from app.ids import CampaignId, OrgId
 from app.settings import Settings
@@ -90,10 +91,16 @@ async def test_a_campaign_is_led_from_draft_to_its_end(terminal: Terminal) -> No
     assert "Recall" in await terminal.type("list")
     assert "2.5 calls/s" in await terminal.type("show", which)
     assert "paused" in await terminal.type("pause", which)
-    assert "running" in await terminal.type("resume", which)
+    assert (await terminal.ask("resume", which))["status"] == "running"
     assert "finished (stopped)" in await terminal.type("finish", which)
     redial = await terminal.ask("redial", which, "--name", "Again")
     assert (redial["contacts"], redial["campaign"]["name"]) == (3, "Again")
+
+
+async def test_what_is_no_id_reaches_no_other_address(terminal: Terminal) -> None:
+    for words in (("show", ""), ("show", "../teams"), ("pause", "x"), ("report", "x/results"), ("evidence", "x", "y")):
+        with pytest.raises(NotAnId):
+            await terminal.type(*words)
 
 
 async def test_settings_come_from_a_file_and_the_command_line_wins(terminal: Terminal, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.console.client import ApiUnreachable, NoApiKey, ask, describe_problem, find_key
+from app.console.client import ApiRefused, ApiUnreachable, NoApiKey, NotAnId, ask, describe_problem, find_key, read_id
 from app.settings import Settings
 
 
@@ -43,3 +43,21 @@ async def test_an_api_that_is_not_there_is_one_clear_error() -> None:
     async with httpx.AsyncClient(base_url="http://127.0.0.1:1", transport=httpx.MockTransport(refuse)) as client:
         with pytest.raises(ApiUnreachable, match="trunkline status"):
             await ask(client, "GET", "/calls")
+
+
+async def test_an_answer_that_is_no_json_or_leads_elsewhere_is_one_clear_error() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(307) if request.url.path == "/moved" else httpx.Response(200, text="line,phone")
+
+    async with httpx.AsyncClient(base_url="http://127.0.0.1:1", transport=httpx.MockTransport(answer)) as client:
+        with pytest.raises(ApiRefused, match="307: nothing is at that address"):
+            await ask(client, "GET", "/moved")
+        with pytest.raises(ApiRefused, match="is no JSON"):
+            await ask(client, "GET", "/results")
+
+
+@pytest.mark.parametrize("text", ["", "..", "../teams", "0199f2a4-6f0e-7c60-9d0b-000000000020/results", "a"])
+def test_what_is_no_id_becomes_no_address(text: str) -> None:
+    with pytest.raises(NotAnId, match="an id looks like"):
+        read_id(text)
+    assert read_id("0199f2a4-6f0e-7c60-9d0b-000000000020") == "0199f2a4-6f0e-7c60-9d0b-000000000020"

@@ -2,22 +2,26 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
 import httpx
 import typer
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Group, RenderableType
 from rich.table import Table
+from rich.text import Text
 
+from app.console.campaigns.tables import make_table
 from app.console.client import ask, open_client
+from app.console.screen import say, show
 from app.errors import NotFound
 from app.settings import Settings
 
 contacts = typer.Typer(no_args_is_help=True, add_completion=False, help="Contacts: whom campaigns call, and why not.")
 
 MOST_TOLD = 20
+NEVER = "never, as things stand"
 PAGE = 200
 
 
@@ -34,12 +38,11 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each contact.")] = False,
 ) -> None:
     """Every gate in order with its verdict, and when the contact may be called next."""
-    console = Console(highlight=False, soft_wrap=as_json)
     for answer in asyncio.run(ask_why(Settings.load(), who, campaign)):
         if as_json:
-            console.print(json.dumps(answer), markup=False)
+            say(json.dumps(answer))
         else:
-            show_why(console, answer)
+            show(describe_why(answer))
 
 
 @contacts.command("list")
@@ -47,17 +50,17 @@ def show_contacts(
     campaign: Annotated[str, typer.Option("--campaign", help="The campaign's id.")],
     status: Annotated[str | None, typer.Option("--status", help="waiting, in-flight, finished or blocked.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each contact.")] = False,
 ) -> None:
     """A campaign's contacts in the order of their numbers."""
-    table = Table(box=None, padding=(0, 1))
-    for name in ("contact", "number", "status", "due", "calls", "name", "outcome", "blocked by"):
-        table.add_column(name, no_wrap=name in ("contact", "number", "status"))
-    for one in asyncio.run(list_contacts(Settings.load(), campaign, status, limit)):
-        due = one["due_at"] if one["status"] == "waiting" else ""
-        cells = [one["id"], one["next_phone"], one["status"], due, str(one["attempts_made"]), one["name"] or ""]
-        cells += [one["disposition"] or "", one["blocked_by"] or ""]
-        table.add_row(*map(escape, cells))
-    Console(highlight=False).print(table)
+    found = asyncio.run(list_contacts(Settings.load(), campaign, status, limit))
+    if as_json:
+        for one in found:
+            say(json.dumps(one))
+        return
+    keys = ("id", "next_phone", "status", "due_at", "attempts_made", "name", "disposition", "blocked_by")
+    rows = ([one[key] if key != "due_at" or one["status"] == "waiting" else "" for key in keys] for one in found)
+    show(make_table(("ID", "NUMBER", "STATUS", "DUE", "CALLS", "NAME", "OUTCOME", "BLOCKED BY"), rows))
 
 
 async def ask_why(settings: Settings, who: str, campaign: str | None = None) -> list[dict[str, Any]]:
@@ -100,15 +103,16 @@ def _is_id(text: str) -> bool:
     return True
 
 
-def show_why(console: Console, answer: dict[str, Any]) -> None:
+def describe_why(answer: Mapping[str, Any]) -> RenderableType:
+    """The contact, every gate with its verdict, and when it may be called next."""
     contact = answer["contact"]
     name = f" {contact['name']}" if contact["name"] else ""
-    console.print(f"[bold]{escape(contact['next_phone'] + name)}[/] in campaign {contact['campaign_id']}")
-    console.print(f"{answer['summary']}", markup=False)
-    table = Table("", "gate", "verdict", "rests on", "opens", box=None, padding=(0, 1))
+    head = Text.assemble((contact["next_phone"] + name, "bold"), f" in campaign {contact['campaign_id']}")
+    table = Table("", "gate", "verdict", "rests on", box=None, padding=(0, 1))
+    # An instant that is cut is none.
+    table.add_column("opens", no_wrap=True)
     for verdict in answer["verdicts"]:
-        sign = "[green]✓[/]" if verdict["passed"] else "[red]✗[/]"
+        sign = Text("✓", "green") if verdict["passed"] else Text("✗", "red")
         opens = "" if verdict["passed"] else verdict["next_at"] or "never"
-        table.add_row(sign, *map(escape, (verdict["gate"], verdict["reason"], verdict["source"] or "", opens)))
-    console.print(table)
-    console.print(f"next possible: {answer['next_at'] or 'never, as things stand'}\n", markup=False)
+        table.add_row(sign, *map(Text, (verdict["gate"], verdict["reason"], verdict["source"] or "", opens)))
+    return Group(head, Text(answer["summary"]), table, Text(f"next possible: {answer['next_at'] or NEVER}\n"))

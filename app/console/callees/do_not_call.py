@@ -7,11 +7,12 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
-from rich.console import Console
 
-from app.console.client import ask, open_client
+from app.console.client import ask, open_client, request
+from app.console.screen import AsJson, say, tell
 from app.settings import Settings
 from campaigns.outcomes.tables import neutralize_formula
 
@@ -28,10 +29,11 @@ def add(
     phone: Annotated[str, typer.Argument(help="E.164, or as written in the organization's country.")],
     reason: Annotated[str, typer.Option("--reason")] = "",
     campaign: Campaign = None,
+    as_json: AsJson = False,
 ) -> None:
     """Never dial this number, from now on."""
-    entry = _ask("POST", LISTED, json={"phone": phone, "reason": reason, "campaign_id": campaign})
-    _say(f"{entry['phone']} is not dialed any more.")
+    entry = request("POST", LISTED, json={"phone": phone, "reason": reason, "campaign_id": campaign})
+    tell(entry, f"{entry['phone']} is not dialed any more.", as_json=as_json)
 
 
 @dnc.command("import")
@@ -44,22 +46,29 @@ def import_file(
     """Never dial any number of the file. The same file again changes nothing."""
     fields = {"reason": reason, **({"campaign_id": campaign} if campaign else {})}
     with file.open("rb") as opened:
-        report = _ask("POST", f"{LISTED}/imports", files={"file": (file.name, opened)}, data=fields, timeout=600)
+        report = request("POST", f"{LISTED}/imports", files={"file": (file.name, opened)}, data=fields, timeout=600)
     if as_json:
         typer.echo(json.dumps(report))
         return
-    _say(f"{report['rows']} rows: {report['added']} added, {report['known']} known, {report['rejected']} rejected")
+    say(f"{report['rows']} rows: {report['added']} added, {report['known']} known, {report['rejected']} rejected")
     for fault in report["faults"][:20]:
-        _say(f"line {fault['line']}: {fault['value']!r}: {fault['reason']}")
+        say(f"line {fault['line']}: {fault['value']!r}: {fault['reason']}")
     if report["rejected"] > 20:
-        _say(f"… and {report['rejected'] - 20} more: --json tells the first thousand")
+        say(f"… and {report['rejected'] - 20} more: --json tells the first thousand")
 
 
 @dnc.command("list")
-def show_list(campaign: Campaign = None) -> None:
+def show_list(
+    campaign: Campaign = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each number.")] = False,
+) -> None:
     """The whole list as CSV, newest first: phone, reason, source, created_at."""
 
     async def write() -> None:
+        if as_json:
+            async for entry in read_list(Settings.load(), campaign):
+                say(json.dumps(entry))
+            return
         table = csv.writer(sys.stdout)
         table.writerow(("phone", "reason", "source", "created_at"))
         async for entry in read_list(Settings.load(), campaign):
@@ -69,16 +78,17 @@ def show_list(campaign: Campaign = None) -> None:
 
 
 @dnc.command("remove")
-def remove(phone: str, campaign: Campaign = None) -> None:
+def remove(phone: str, campaign: Campaign = None, as_json: AsJson = False) -> None:
     """Take a number off the list. Contacts that it blocked stay blocked."""
-    entry = _ask("DELETE", f"{LISTED}/{phone}", params={"campaign_id": campaign} if campaign else {})
-    _say(f"{entry['phone']} may be dialed again.")
+    path = f"{LISTED}/{quote(phone, safe='')}"
+    entry = request("DELETE", path, params={"campaign_id": campaign} if campaign else {})
+    tell(entry, f"{entry['phone']} may be dialed again.", as_json=as_json)
 
 
 @dnc.command("secret")
 def secret() -> None:
     """What signs the requests by which campaigns ask for vetoes before a dial."""
-    _say(_ask("GET", f"{LISTED}/signing-secret")["secret"])
+    say(request("GET", f"{LISTED}/signing-secret")["secret"])
 
 
 async def read_list(settings: Settings, campaign: str | None = None) -> AsyncIterator[dict[str, Any]]:
@@ -92,15 +102,3 @@ async def read_list(settings: Settings, campaign: str | None = None) -> AsyncIte
             if page["next_cursor"] is None:
                 return
             asked["cursor"] = page["next_cursor"]
-
-
-def _ask(method: str, path: str, **content: Any) -> dict[str, Any]:
-    async def once() -> dict[str, Any]:
-        async with open_client(Settings.load()) as client:
-            return await ask(client, method, path, **content)
-
-    return asyncio.run(once())
-
-
-def _say(line: str) -> None:
-    Console(highlight=False).print(line, markup=False, soft_wrap=True)

@@ -1,40 +1,22 @@
 """The commands of a campaign's life, `trunkline campaign create` to `finish`, through the REST API."""
 
-import asyncio
-from typing import Annotated, Any, Unpack
+from typing import Annotated, Unpack
 
 import typer
-from rich.console import Console, RenderableType
 
 from app.console.campaigns import tables
-from app.console.campaigns.options import AsJson, PlanOptions, gather, line_of, with_plan_options
+from app.console.campaigns.options import CampaignId as Id
+from app.console.campaigns.options import PlanOptions, gather, with_plan_options
 from app.console.campaigns.view import describe_canary
-from app.console.client import ask, open_client
+from app.console.client import request
+from app.console.screen import AsJson, tell
 from app.errors import TrunklineError
-from app.settings import Settings
-
-Id = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's id.")]
 
 
 class NotReady(TrunklineError):
     """The campaign's preflight found errors."""
 
     code = "not_ready"
-
-
-def request(method: str, path: str, **content: Any) -> Any:
-    """One request to the api, and its answer. Raises ApiUnreachable, ApiRefused, NoApiKey."""
-
-    async def once() -> Any:
-        async with open_client(Settings.load()) as client:
-            return await ask(client, method, path, **content)
-
-    return asyncio.run(once())
-
-
-def tell(answer: Any, shown: RenderableType, *, as_json: bool) -> None:
-    console = Console(highlight=False, soft_wrap=as_json)
-    console.print(line_of(answer) if as_json else shown, markup=False)
 
 
 @with_plan_options
@@ -97,16 +79,16 @@ def start(
     tell(started, f"{campaign} {tables.tell_status(started)}", as_json=as_json)
 
 
-def resume(campaign: Id) -> None:
+def resume(campaign: Id, as_json: AsJson = False) -> None:
     """Start a draft, or go on with a paused campaign."""
     started = request("POST", f"/campaigns/{campaign}/start")
-    tell(started, f"{campaign} {started['status']}", as_json=False)
+    tell(started, f"{campaign} {started['status']}", as_json=as_json)
 
 
-def pause(campaign: Id) -> None:
+def pause(campaign: Id, as_json: AsJson = False) -> None:
     """Dial nothing more for now; calls under way end by themselves."""
     paused = request("POST", f"/campaigns/{campaign}/pause")
-    tell(paused, f"{campaign} {paused['status']}", as_json=False)
+    tell(paused, f"{campaign} {paused['status']}", as_json=as_json)
 
 
 def finish(campaign: Id, as_json: AsJson = False) -> None:

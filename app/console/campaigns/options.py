@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from inspect import Parameter
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypedDict, TypeVar, cast, get_type_hints
 import typer
 import yaml
 
+from app.console.client import read_id
 from app.errors import InvalidInput
 
 FromNumber = Annotated[str | None, typer.Option("--from", help="One of our numbers.")]
@@ -26,7 +27,7 @@ Sets = Annotated[
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", exists=True, dir_okay=False, help="Settings as a YAML or JSON file.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One line of JSON on stdout.")]
+CampaignId = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's id.", parser=read_id)]
 
 
 class PlanOptions(TypedDict, total=False):
@@ -117,7 +118,3 @@ def read_value(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
-
-
-def line_of(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, separators=(",", ":"))

@@ -18,9 +18,10 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from app.console.campaigns.options import CampaignId
 from app.console.campaigns.results import check_writable, unwritable
 from app.console.campaigns.view import Rate, describe_progress, show_progress
-from app.console.client import ApiRefused, ApiUnreachable, ask, describe_problem, open_client
+from app.console.client import ApiRefused, ApiUnreachable, ask, describe_problem, open_client, read_id
 from app.settings import Settings
 
 PATIENCE_SECONDS = 60.0
@@ -30,7 +31,7 @@ SILENCE_SECONDS = 40.0
 
 
 def watch(
-    campaign_id: str,
+    campaign_id: CampaignId,
     events: Annotated[bool, typer.Option("--events", help="Each event on a line, as JSON, instead of counts.")] = False,
 ) -> None:
     """See how it goes, until it is finished. Ctrl-C leaves it running."""
@@ -38,7 +39,7 @@ def watch(
 
 
 def report(
-    campaign_id: str,
+    campaign_id: CampaignId,
     out: Annotated[Path | None, typer.Option("--out", help="Default: campaign-ID.html")] = None,
 ) -> None:
     """The report as one HTML page of its own: open it in any browser, send it to anybody."""
@@ -48,7 +49,7 @@ def report(
 
 
 def results(
-    campaign_id: str,
+    campaign_id: CampaignId,
     out: Annotated[Path | None, typer.Option("--out", help="Default: stdout.")] = None,
     contacts: Annotated[bool, typer.Option("--contacts", help="A row a contact, not a row an attempt.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, not CSV.")] = False,
@@ -59,8 +60,10 @@ def results(
 
 
 def evidence(
-    campaign_id: str,
-    attempt_id: Annotated[str | None, typer.Argument(help="Default: every attempt, a line each.")] = None,
+    campaign_id: CampaignId,
+    attempt_id: Annotated[
+        str | None, typer.Argument(parser=read_id, help="Default: every attempt, a line each.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Default: stdout.")] = None,
 ) -> None:
     """Why each dial was allowed and what was said first: JSON with a digest."""

@@ -5,17 +5,18 @@ from typing import Annotated
 import typer
 
 from app.console.campaigns import tables
-from app.console.campaigns.life import request, tell
-from app.console.campaigns.options import AsJson, BadOption, FromNumber, Sets, gather, put, read_instant
+from app.console.campaigns.options import BadOption, CampaignId, FromNumber, Sets, gather, put, read_instant
+from app.console.client import read_id, request
+from app.console.screen import AsJson, tell
 
 schedule = typer.Typer(no_args_is_help=True, help="Campaigns by cron, and single calls in the future.")
 
-Id = Annotated[str, typer.Argument(metavar="SCHEDULE", help="The schedule's id.")]
+Id = Annotated[str, typer.Argument(metavar="SCHEDULE", help="The schedule's id.", parser=read_id)]
 
 
 @schedule.command("add")
 def add(
-    campaign: Annotated[str, typer.Argument(metavar="CAMPAIGN", help="The campaign's id.")],
+    campaign: CampaignId,
     cron: Annotated[str, typer.Option("--cron", help='Five fields: "0 9 * * mon-fri".')],
     zone: Annotated[str, typer.Option("--zone", help="By whose clocks: America/New_York.")],
     name: Annotated[str, typer.Option("--name", help="Default: the cron line.")] = "",
@@ -46,20 +47,20 @@ def runs(schedule_id: Id, as_json: AsJson = False) -> None:
 
 
 @schedule.command("off")
-def off(schedule_id: Id) -> None:
+def off(schedule_id: Id, as_json: AsJson = False) -> None:
     """Nothing happens until it is on again; what is missed is not made up for."""
-    switch(schedule_id, on=False)
+    switch(schedule_id, on=False, as_json=as_json)
 
 
 @schedule.command("on")
-def on(schedule_id: Id) -> None:
+def on(schedule_id: Id, as_json: AsJson = False) -> None:
     """From its next time on."""
-    switch(schedule_id, on=True)
+    switch(schedule_id, on=True, as_json=as_json)
 
 
-def switch(schedule_id: str, *, on: bool) -> None:
+def switch(schedule_id: str, *, on: bool, as_json: bool) -> None:
     changed = request("PATCH", f"/schedules/{schedule_id}", json={"enabled": on})
-    tell(changed, tables.show_schedules([changed]), as_json=False)
+    tell(changed, tables.show_schedules([changed]), as_json=as_json)
 
 
 @schedule.command("remove")
@@ -101,7 +102,10 @@ def calls(as_json: AsJson = False) -> None:
 
 
 @schedule.command("cancel")
-def cancel(call_id: Annotated[str, typer.Argument(metavar="CALL", help="The call's id.")]) -> None:
+def cancel(
+    call_id: Annotated[str, typer.Argument(metavar="CALL", help="The call's id.", parser=read_id)],
+    as_json: AsJson = False,
+) -> None:
     """Do not make a single call after all."""
     taken = request("DELETE", f"/scheduled-calls/{call_id}")
-    tell(taken, f"{call_id} {taken['status']}", as_json=False)
+    tell(taken, f"{call_id} {taken['status']}", as_json=as_json)

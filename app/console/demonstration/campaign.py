@@ -7,7 +7,7 @@ from collections import Counter
 import httpx
 from rich.table import Table
 
-from app.console.callees.contacts import ask_why, show_why
+from app.console.callees.contacts import ask_why, describe_why
 from app.console.campaigns.importing import ImportOrder, look_at
 from app.console.demonstration.stage import EXAMPLE, Demo, run_trunkline
 from campaigns.lifecycle.redial import UNREACHED
@@ -60,7 +60,7 @@ async def look_back(demo: Demo, campaign_id: str, dispositions: dict[str, int]) 
     """Why somebody is not called, the campaign's report, and a new campaign of those it did not reach, as far as its
     preflight."""
     verdicts = await ask_why(demo.settings, ASKED_NOT_TO, campaign_id)
-    show_why(demo.console, verdicts[0])
+    demo.console.print(describe_why(verdicts[0]))
     refused = [verdict["gate"] for verdict in verdicts[0]["verdicts"] if not verdict["passed"]]
     demo.check("who said never again is on the list", "do-not-call" in refused, f"{ASKED_NOT_TO} is never dialed")
     report = demo.home / "demo-report.html"
