@@ -43,13 +43,15 @@ def measure_pace(now: Sample, samples: Sequence[Sample]) -> Pace:
     )
 
 
-def forecast_finish(now: Sample, samples: Sequence[Sample]) -> datetime | None:
-    """When the last contact is over if they go on being finished as in the last ten minutes."""
+def forecast_finish(now: Sample, samples: Sequence[Sample], last_due_at: datetime | None = None) -> datetime | None:
+    """When the last contact is over if they go on being finished as in the last ten minutes; not before `last_due_at`,
+    when the last of those who wait may be called: retries, callbacks, closed hours."""
     before = _look_back(now, samples, FORECAST_WINDOW_SECONDS)
     if now.remaining == 0 or before is None or now.finished <= before.finished:
         return None
     seconds_each = (now.at - before.at).total_seconds() / (now.finished - before.finished)
-    return now.at + timedelta(seconds=round(now.remaining * seconds_each))
+    at_this_pace = now.at + timedelta(seconds=round(now.remaining * seconds_each))
+    return max(at_this_pace, last_due_at or at_this_pace)
 
 
 def _look_back(now: Sample, samples: Sequence[Sample], seconds: float) -> Sample | None:

@@ -1,8 +1,9 @@
 """How far a campaign is, at one instant: funnel, rate, pace, forecast.
 
-Nothing here counts contacts. Every statement that changes contacts or attempts appends what it changed to
-`campaign_counts` (a trigger, see the migration), and a campaign's counts are the sum of its few rows there: exact, and
-as cheap at ten million contacts as at ten. `keep_counts` merges the rows, and takes the samples that rates come from.
+Nothing here counts contacts (the one that is due last is found by an index). Every statement that changes contacts or
+attempts appends what it changed to `campaign_counts` (a trigger, see the migration), and a campaign's counts are the sum
+of its few rows there: exact, and as cheap at ten million contacts as at ten. `keep_counts` merges the rows, and takes
+the samples that rates come from.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ class Progress:
     """`contacts`: by status (underscores). `attempts`: by status, and `dialed`: requests that went, or may have gone,
     out. `dispositions`: contacts by what came of their last attempt. `funnel`: contacts → called → answered → talked
     to, each a part of the one before. `answer_rate`: of the dials that are over, 0 to 1. `finishes_at`: at the pace of
-    the last ten minutes; None while that says nothing."""
+    the last ten minutes, not before the last one who waits is due; None while that says nothing."""
 
     at: datetime
     name: str
@@ -94,11 +95,17 @@ async def read_progress(connection: Connection, org_id: OrgId, campaign_id: Camp
     open_attempts = await store.count_open_attempts(connection, org_id, campaign_id)
     since = state["now"] - timedelta(seconds=FORECAST_WINDOW_SECONDS)
     samples = await store.select_samples(connection, org_id, campaign_id, since=since, limit=200)
-    return add_up(state, counts, open_attempts, [Sample(**dict(row)) for row in samples])
+    running = state["status"] == "running"
+    last_due_at = await store.select_last_due(connection, org_id, campaign_id) if running else None
+    return add_up(state, counts, open_attempts, [Sample(**dict(row)) for row in samples], last_due_at)
 
 
 def add_up(
-    state: Counted, counts: Sequence[Counted], open_attempts: Sequence[Counted], samples: Sequence[Sample]
+    state: Counted,
+    counts: Sequence[Counted],
+    open_attempts: Sequence[Counted],
+    samples: Sequence[Sample],
+    last_due_at: datetime | None = None,
 ) -> Progress:
     """The rows of the store → progress. `samples`: newest first."""
     contacts, dispositions, funnel = _add_contacts(counts)
@@ -115,7 +122,7 @@ def add_up(
         funnel=funnel,
         answer_rate=round(now.answered / over, 4) if over else None,
         pace=measure_pace(now, samples),
-        finishes_at=forecast_finish(now, samples) if state["status"] == "running" else None,
+        finishes_at=forecast_finish(now, samples, last_due_at) if state["status"] == "running" else None,
     )
 
 

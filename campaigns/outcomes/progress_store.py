@@ -48,6 +48,18 @@ async def count_open_attempts(connection: Connection, org_id: UUID, campaign_id:
     )
 
 
+async def select_last_due(connection: Connection, org_id: UUID, campaign_id: UUID) -> datetime | None:
+    """When the last of those who wait is due: the end of the index of who is due, however many there are."""
+    return await connection.fetchval(
+        """
+        select due_at from contacts where org_id = $1 and campaign_id = $2 and status = 'waiting'
+        order by campaign_id desc, due_at desc, id desc limit 1
+        """,
+        org_id,
+        campaign_id,
+    )
+
+
 async def select_samples(
     connection: Connection, org_id: UUID, campaign_id: UUID, *, since: datetime | None, limit: int
 ) -> Sequence[Row]:

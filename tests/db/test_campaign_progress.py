@@ -154,6 +154,22 @@ async def test_pace_and_forecast_come_from_samples_of_a_running_campaign(db: Dat
     assert (progress.finishes_at - progress.at).total_seconds() == pytest.approx(240, abs=25)
 
 
+async def test_a_campaign_is_not_done_before_the_last_retry_is_due(db: Database, org: OrgId) -> None:
+    async with db.system() as connection:
+        campaign = await add_campaign(connection, org)
+        contacts = await add_contacts(connection, org, campaign, 8)
+    await run(db, campaign)
+    await tend_counts(db)
+    async with db.system() as connection:
+        await connection.execute("update campaign_samples set at = at - interval '120 seconds'")
+        for contact in contacts[:4]:
+            await add_attempt(connection, org, campaign, contact, "reached")
+        tomorrow = await connection.fetchval(
+            "update contacts set due_at = now() + interval '1 day' where id = $1 returning due_at", contacts[5]
+        )
+    assert (await load_progress(db, org, campaign)).finishes_at == tomorrow
+
+
 async def test_samples_are_taken_once_however_many_dialers_take_them(db: Database, org: OrgId) -> None:
     async with db.system() as connection:
         campaign = await add_campaign(connection, org)
@@ -178,4 +194,5 @@ def test_a_pace_without_a_past_and_a_forecast_without_progress_say_nothing() -> 
     assert measure_pace(now, []).dials_per_minute is None
     assert forecast_finish(now, []) is None
     assert forecast_finish(now, [still]) is None
+    assert forecast_finish(now, [still], NOON + timedelta(hours=1)) is None
     assert measure_pace(now, [still]).finished_per_minute == 0
