@@ -126,10 +126,11 @@ async def set_placed(
 async def set_uncertain(
     connection: Connection, *, ids: Sequence[UUID], fences: Sequence[int], wait_seconds: float
 ) -> set[UUID]:
-    """dialing → uncertain; the carrier is asked about it after the wait. It failed, unless it has the call after all."""
+    """dialing → uncertain; the carrier is asked about it after the wait, and has failed unless it has the call."""
     rows = await connection.fetch(
         """
-        update attempts a set status = 'uncertain', carrier_failed = true, lease_until = clock_timestamp() + make_interval(secs => $3)
+        update attempts a set status = 'uncertain', carrier_failed = true,
+                              lease_until = clock_timestamp() + make_interval(secs => $3)
         from unnest($1::uuid[], $2::bigint[]) n (id, fence)
         where a.id = n.id and a.fence = n.fence and a.status = 'dialing' returning a.id
         """,

@@ -11,6 +11,7 @@ from campaigns import store
 from campaigns.campaigns import Campaign, CampaignState, CampaignStatus, select_campaign
 from campaigns.creating import check_times, find_caller_id, find_team
 from campaigns.lifecycle.settings import check_settings, merge_settings
+from campaigns.rules.retries import spell_outcomes
 
 PLAIN = frozenset(
     {"name", "max_concurrent", "calls_per_second", "ring_timeout_seconds", "mode", "priority", "share", "region"}
@@ -43,7 +44,8 @@ async def edit_campaign(
         times = {"starts_at": campaign.starts_at, "deadline_at": campaign.deadline_at, **edit.times}
         check_times(times["starts_at"], times["deadline_at"])
         stored = {"retry": campaign.retry.to_json(), **campaign.settings}
-        merged = {name: merge_settings(stored[name], given) for name, given in edit.settings.items()}
+        said = {name: spell_outcomes(given) if name == "retry" else given for name, given in edit.settings.items()}
+        merged = {name: merge_settings(stored[name], given) for name, given in said.items()}
         changed = {**edit.plain, **check_settings(merged)}
         changed |= {name: at and at.isoformat() for name, at in edit.times.items()}
         if edit.team is not None:

@@ -19,9 +19,12 @@ UNREACHED: frozenset[str] = frozenset(
         Disposition.CANCELED,
         Disposition.VOICEMAIL,
         Disposition.VOICEMAIL_LEFT,
+        Disposition.ABANDONED,
+        Disposition.CALLBACK,
     }
 )
-"""Nobody was talked to. Of an unknown end that cannot be said: name it to dial those again too."""
+"""Nobody was talked to, or they asked for a call that was not made. Who refused a call is dialed again only by name. Of
+an unknown end that cannot be said: name it to dial those again too."""
 AT_ONCE = 20_000
 """Contacts copied by one statement: well within the time that a statement has."""
 

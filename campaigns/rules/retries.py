@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.ids import E164
-from campaigns.rules.dispositions import Disposition
+from campaigns.rules.dispositions import Disposition, spell
 from campaigns.rules.spreading import spread_over_day
 
 DAY_SECONDS = 86_400
@@ -36,9 +36,9 @@ class OutcomeRetry(BaseModel):
 
 def _default_outcomes() -> dict[str, OutcomeRetry]:
     return {
-        Disposition.BUSY.value: OutcomeRetry(delays_seconds=(300,)),
-        Disposition.NO_ANSWER.value: OutcomeRetry(delays_seconds=(1800,)),
-        Disposition.FAILED.value: OutcomeRetry(delays_seconds=(300,)),
+        Disposition.BUSY.value: OutcomeRetry(delays_seconds=(300,), next_number=True),
+        Disposition.NO_ANSWER.value: OutcomeRetry(delays_seconds=(1800,), next_number=True),
+        Disposition.FAILED.value: OutcomeRetry(delays_seconds=(300,), next_number=True),
         # We owe them a call: they answered and nobody was there.
         Disposition.ABANDONED.value: OutcomeRetry(delays_seconds=(1800,)),
         # Only ever another number: `plan_next` does not go back to a wrong one.
@@ -49,7 +49,9 @@ def _default_outcomes() -> dict[str, OutcomeRetry]:
 class RetryRule(BaseModel):
     """`campaigns.retry`. `max_attempts` counts dials. A disposition that `outcomes` does not name is final.
 
-    `spread_hours`: tries of one number fall on times of day that lie so far apart, 0: anywhere. The older form
+    `spread_hours`: tries of one number fall on times of day that lie so far apart, 0: anywhere. `callback_seconds`: who
+    asks to be called again and names no time is, so long after the call or when calling hours open next, unless
+    `outcomes` says something of callback; null: only who names a time. The older form
     `{"max_attempts": …, "delay_seconds": {"busy": 300}}` is read too.
     """
 
@@ -58,6 +60,7 @@ class RetryRule(BaseModel):
     max_attempts: int = Field(default=3, ge=1, le=100)
     outcomes: Mapping[str, OutcomeRetry] = Field(default_factory=_default_outcomes, max_length=50)
     spread_hours: float = Field(default=0.0, ge=0, le=12)
+    callback_seconds: Delay | None = 7200
 
     @model_validator(mode="before")
     @classmethod
@@ -68,7 +71,7 @@ class RetryRule(BaseModel):
         if isinstance(delays := fields.get("delay_seconds"), Mapping):
             del fields["delay_seconds"]
             fields["outcomes"] = {str(word): {"delays_seconds": [delay]} for word, delay in delays.items()}
-        return fields
+        return spell_outcomes(fields)
 
     @classmethod
     def uniform(cls, max_attempts: int, delay_seconds: float) -> "RetryRule":
@@ -84,6 +87,20 @@ class RetryRule(BaseModel):
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude_defaults=False)
+
+
+def spell_outcomes(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """`campaigns.retry` as somebody wrote it, with its outcomes spelled like ours: "no_answer" is "no-answer"; what is
+    said of one outcome under both is put together."""
+    fields = dict(stored)
+    if not isinstance(outcomes := fields.get("outcomes"), Mapping):
+        return fields
+    spelled: dict[str, Any] = {}
+    for word, said in cast(Mapping[Any, Any], outcomes).items():
+        name, known = spell(str(word)), spelled.get(spell(str(word)))
+        both = isinstance(said, Mapping) and isinstance(known, Mapping)
+        spelled[name] = {**cast(Any, known), **cast(Any, said)} if both else said
+    return {**fields, "outcomes": spelled}
 
 
 @dataclass(frozen=True)
@@ -115,10 +132,10 @@ def plan_next(rule: RetryRule, facts: Facts) -> NextTry | None:
 
     A callback is kept even where the dials are used up, unless the person asked for more than MOST_CALLBACKS.
     """
-    if facts.callback_at is not None and facts.disposition == CALLBACK:
+    if facts.disposition == CALLBACK and (callback_at := _find_callback(rule, facts)) is not None:
         if facts.attempts_made >= rule.max_attempts + MOST_CALLBACKS:
             return None
-        return NextTry(max(facts.callback_at, facts.now).astimezone(UTC), facts.phone_index)
+        return NextTry(max(callback_at, facts.now).astimezone(UTC), facts.phone_index)
     again = rule.outcomes.get(facts.disposition)
     if again is None or facts.attempts_made >= rule.max_attempts:
         return None
@@ -131,6 +148,12 @@ def plan_next(rule: RetryRule, facts: Facts) -> NextTry | None:
         # A number not tried in this round yet is called as soon as its delay says: the other line, same hour.
         due_at = spread_over_day(due_at, last_at=facts.now, zone=facts.zone, hours=rule.spread_hours)
     return NextTry(due_at.astimezone(UTC), phone_index)
+
+
+def _find_callback(rule: RetryRule, facts: Facts) -> datetime | None:
+    if facts.callback_at is not None or rule.callback_seconds is None or CALLBACK in rule.outcomes:
+        return facts.callback_at
+    return facts.now + timedelta(seconds=rule.callback_seconds)
 
 
 def _choose_number(again: OutcomeRetry, facts: Facts) -> int | None:

@@ -103,9 +103,23 @@ async def test_words_alone_are_read_in_the_contacts_zone(db: Database, org: OrgI
     assert (local.hour, local.minute) == (15, 0)
 
 
-async def test_a_callback_without_an_instant_is_over_and_stays_a_callback(db: Database, org: OrgId) -> None:
+async def test_a_callback_without_an_instant_is_due_two_hours_later(db: Database, org: OrgId) -> None:
     await call_that_ended(db, org, {"disposition": "callback"})
+    before = datetime.now(UTC)
     await settle_ended(db, QUICK)
     async with db.system() as connection:
         contact = await connection.fetchrow("select * from contacts")
-    assert (contact["status"], contact["disposition"], contact["callback_at"]) == ("finished", "callback", None)
+    assert (contact["status"], contact["disposition"], contact["callback_at"]) == ("waiting", "callback", None)
+    assert before + timedelta(hours=2) <= contact["due_at"] <= datetime.now(UTC) + timedelta(hours=2)
+
+
+async def test_a_campaign_may_leave_wishes_without_an_instant_to_others(db: Database, org: OrgId) -> None:
+    campaign = await call_that_ended(db, org, {"disposition": "callback"})
+    async with db.system() as connection:
+        await connection.execute(
+            "update campaigns set retry = $2 where id = $1", campaign.id, {"callback_seconds": None}
+        )
+    await settle_ended(db, QUICK)
+    async with db.system() as connection:
+        contact = await connection.fetchrow("select * from contacts")
+    assert (contact["status"], contact["disposition"]) == ("finished", "callback")

@@ -219,11 +219,13 @@ async def test_what_is_said_of_a_subject_is_merged_into_what_is_there_and_null_t
     db: Database, org: OrgId
 ) -> None:
     campaign, _ = await draft(db, org, settings={"canary": {"contacts": 9, "most_failed": 0.5}})
-    said = {"canary": {"contacts": 3, "most_failed": None}, "retry": {"outcomes": {"busy": {"next_number": True}}}}
+    retry = {"outcomes": {"busy": {"next_number": False}, "no_answer": {"delays_seconds": [60]}}}
+    said = {"canary": {"contacts": 3, "most_failed": None}, "retry": retry}
     edited = await edit_campaign(db, org, campaign.id, Edit(settings=said))
     assert edited.settings["canary"] == {"contacts": 3}
     busy, usual = edited.retry.outcomes["busy"], campaign.retry.outcomes["busy"]
-    assert (busy.next_number, busy.delays_seconds) == (True, usual.delays_seconds)
+    assert (busy.next_number, busy.delays_seconds) == (False, usual.delays_seconds)
+    assert edited.retry.outcomes["no-answer"].delays_seconds == (60,)
     assert edited.retry.outcomes.keys() == campaign.retry.outcomes.keys()
 
 
@@ -263,7 +265,7 @@ async def test_redial_makes_a_draft_of_those_who_were_not_reached_with_their_mem
     await start_campaign(db, org, campaign.id)
     async with db.system() as connection:
         await connection.execute("update contacts set memory = '{\"last\": 1}'")
-        for disposition, count in (("reached", 3), ("no-answer", 2), ("busy", 1), ("unknown", 1), ("voicemail", 1)):
+        for disposition, count in (("reached", 3), ("callback", 2), ("busy", 1), ("unknown", 1), ("abandoned", 1)):
             await end_contacts(connection, campaign.id, disposition, count)
     copied = await redial_unreached(db, org, campaign.id, once=Once("again", b"1"))
     assert copied.contacts == 4

@@ -54,8 +54,34 @@ def test_the_next_number_of_the_contact_is_tried_and_after_the_last_the_first_ag
 
 
 def test_without_next_number_the_same_number_is_tried_again() -> None:
-    planned = plan_next(rule(), facts("no-answer", phones=(MOBILE, LANDLINE), phone_index=1))
+    same = rule(outcomes={"no-answer": {"delays_seconds": [1800]}})
+    planned = plan_next(same, facts("no-answer", phones=(MOBILE, LANDLINE), phone_index=1))
     assert planned == after(1800, phone_index=1)
+
+
+@pytest.mark.parametrize(("outcome", "delay"), [("no-answer", 1800), ("busy", 300), ("failed", 300)])
+def test_by_default_every_number_of_a_contact_gets_its_turn(outcome: str, delay: float) -> None:
+    planned = [plan_next(rule(), facts(outcome, phones=(MOBILE, LANDLINE), phone_index=n)) for n in (0, 1)]
+    assert planned == [after(delay, phone_index=1), after(delay, phone_index=0)]
+
+
+def test_outcomes_are_spelled_like_ours_however_they_are_written() -> None:
+    written = rule(outcomes={"No_Answer": {"delays_seconds": [60]}})
+    assert plan_next(written, facts("no-answer")) == after(60)
+    older = RetryRule.read({"delay_seconds": {"no_answer": 90}})
+    assert plan_next(older, facts("no-answer")) == after(90)
+    twice = rule(outcomes={"no-answer": {"delays_seconds": [60]}, "no_answer": {"next_number": True}})
+    assert plan_next(twice, facts("no-answer", phones=(MOBILE, LANDLINE))) == after(60, phone_index=1)
+
+
+def test_who_asks_to_be_called_again_without_a_time_is_called_two_hours_later() -> None:
+    assert plan_next(rule(), facts("callback")) == after(7200)
+    assert plan_next(rule(callback_seconds=600), facts("callback", attempts_made=5)) == after(600)
+    assert plan_next(rule(callback_seconds=600), facts("callback", attempts_made=5 + MOST_CALLBACKS)) is None
+    assert plan_next(rule(callback_seconds=None), facts("callback")) is None
+    own = rule(outcomes={"callback": {"delays_seconds": [60]}})
+    assert plan_next(own, facts("callback")) == after(60)
+    assert plan_next(own, facts("callback", attempts_made=5)) is None
 
 
 def test_a_wrong_number_leads_to_the_next_one_at_once_and_never_back_to_a_wrong_one() -> None:
@@ -104,12 +130,6 @@ def test_a_callback_is_kept_although_the_dials_are_used_up_but_not_for_ever() ->
     asked = NOON + timedelta(hours=1)
     assert plan_next(rule(), facts("callback", callback_at=asked, attempts_made=5)) == NextTry(asked, 0)
     assert plan_next(rule(), facts("callback", callback_at=asked, attempts_made=5 + MOST_CALLBACKS)) is None
-
-
-def test_a_callback_without_an_instant_follows_the_rule_like_any_word() -> None:
-    assert plan_next(rule(), facts("callback")) is None
-    said = rule(outcomes={"callback": {"delays_seconds": [3600]}})
-    assert plan_next(said, facts("callback")) == after(3600)
 
 
 def test_the_older_form_of_a_rule_is_read() -> None:

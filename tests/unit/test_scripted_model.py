@@ -195,7 +195,6 @@ OUTCOMES = {
     "confirms": "confirmed",
     "asks_appointment": "reschedule",
     "another_day": "reschedule",
-    "asks_billing": "callback",
     "not_interested": "not_interested",
     "remove_me": "do_not_call",
     "interrupts": "confirmed",
@@ -230,6 +229,15 @@ async def test_every_persona_of_the_simulator_comes_to_its_outcome(persona: str)
     assert await call_contact(persona_lines()[persona]) == (OUTCOMES[persona], 1)
 
 
+async def test_a_question_about_a_bill_is_noted_for_another_office_and_is_no_callback_of_this_campaign() -> None:
+    async with talk_to(REMINDER, variables={"name": "Ada", "appointment": "on Monday at ten"}) as talk:
+        for line in persona_lines()["asks_billing"]:
+            await talk.say(line)
+        assert talk.hang_ups == 1
+        assert [hint["disposition"] for hint in talk.hints if "disposition" in hint] == []
+        assert talk.state.details == {"billing_question": "wants a call from the billing office"}
+
+
 @pytest.mark.parametrize(
     ("lines", "outcome"),
     [
@@ -238,6 +246,7 @@ async def test_every_persona_of_the_simulator_comes_to_its_outcome(persona: str)
         (["Yes.", "No."], "confirmed"),
         (["1", "Thank you. Goodbye."], "confirmed"),
         (["Can you call me back later?"], "callback"),
+        (["Please call me tomorrow."], "callback"),
         (["I cannot confirm it, I need another day.", "Friday morning.", "Right."], "reschedule"),
         (["Hello, I can't come to the phone right now, please leave a message."], "voicemail_left"),
         (["Who is this?", "Okay, yes.", "No, that's all."], "confirmed"),
