@@ -6,6 +6,7 @@ ONLY=name,name chooses; PROVE_CONTACTS=1000 and the like set sizes; FIGURES=file
 import asyncio
 import json
 import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.prove.proof import Figures, Finding, Sizes, choose, examine, find_pro
 
 def main() -> int:
     configure_logs(json_lines=True, level="ERROR")
+    # Whoever is told to stop takes down what was started for the proof.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(highlight=False)
     try:
         proofs = choose(find_proofs(), os.environ.get("ONLY", ""))
