@@ -30,6 +30,7 @@ from campaigns.imports.vectors.plain_rows import PlainReader, PlainRows
 from campaigns.imports.vectors.seen import SeenNumbers
 from campaigns.imports.writing import store as contact_store
 from campaigns.imports.writing.plain import deal_plain, write_plain
+from campaigns.imports.writing.shared import tell_shared
 from campaigns.imports.writing.shares import Share, deal, write_contacts
 
 LANES = 2
@@ -171,6 +172,10 @@ async def run_import(db: Database, job: Job) -> ImportReport:
     ImportTakenOver."""
     try:
         await _write_blocks(db, job)
+        where = (job.org_id, job.campaign_id, job.id)
+        many = len(job.reader.columns.phones) > 1
+        if many and not await tell_shared(db, *where, fence=job.fence, lease_seconds=LEASE_SECONDS):
+            raise ImportTakenOver("Another process goes on with this import.")
         report = (await load_import(db, job.org_id, job.id)).report
         if report.rows == 0:
             raise EmptyFile("The file has column names and no contact under them.")

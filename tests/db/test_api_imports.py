@@ -243,6 +243,17 @@ async def test_contacts_are_added_to_a_running_campaign_and_the_same_key_adds_th
     assert_problem(await api.client.post(path, headers=headers, json=body), 409, "campaign_state")
 
 
+async def test_a_further_number_that_is_anothers_own_is_told_of_given_contacts_too(api: Api) -> None:
+    headers = await api.key()
+    path = f"{API}/campaigns/{await draft(api, headers)}/contacts"
+    await api.client.post(path, headers=headers, json={"contacts": [{"phones": ["+12025550110"]}]})
+    given = [{"phones": ["+12025550111", "202 555 0110"]}, {"phones": ["+12025550110", "+12025550111"]}]
+    added = (await api.client.post(path, headers=headers, json={"contacts": given})).json()
+    assert (added["accepted"], added["duplicates"], added["warned"]) == (1, 1, 1)
+    told = [(e["line"], e["kind"], e["column"], e["value"]) for e in added["errors"]]
+    assert told == [(1, "warning", "phone2", "202 555 0110"), (2, "duplicate", "phone", "+12025550110")]
+
+
 async def test_numbers_that_wait_in_another_running_campaign_are_told_or_left_out(api: Api) -> None:
     headers = await api.key()
     first, second, third = [await draft(api, headers) for _ in range(3)]

@@ -16,8 +16,9 @@ from campaigns.imports.files import csv_rows
 from campaigns.imports.files.rows import EmptyFile
 from campaigns.imports.importing import import_contacts
 from campaigns.imports.report import ImportReport
+from campaigns.imports.writing import shared
 from campaigns.lifecycle import control
-from tests.db.campaign_world import CALLER_ID, add_team
+from tests.db.campaign_world import CALLER_ID, add_team, column
 
 GOOD = "phone,name,visit\n+12025550110,Ada,cleaning\n+12025550111,Bo,check-up\n"
 
@@ -87,6 +88,50 @@ async def test_numbers_on_the_do_not_call_list_go_in_as_blocked(db: Database, re
     assert (report.rows, report.accepted, report.blocked) == (2, 2, 1)
     assert [(e.line, e.reason) for e in report.errors] == [(3, "on the do-not-call list: never dialed")]
     assert [r["status"] for r in await contacts_of(db, campaign)] == ["waiting", "blocked"]
+
+
+async def test_whoever_is_blocked_for_a_further_number_is_told_by_that_number(db: Database, ready: OrgId) -> None:
+    async with db.system() as connection:
+        await connection.execute(
+            "insert into do_not_call (id, org_id, phone) values ($1, $2, '+12025550145')", new_id(), ready
+        )
+    text = (
+        "Phone,Home phone,Phone 3\n+12025550110,,(202) 555-0145\n+12025550111,202-555-0112,\n2025550145,2025550113,\n"
+    )
+    campaign, report = await create(db, ready, text)
+    assert [(e.line, e.column, e.value) for e in report.errors] == [
+        (2, "Phone 3", "(202) 555-0145"),
+        (4, "Phone", "2025550145"),
+    ]
+    assert [r["status"] for r in await contacts_of(db, campaign)] == ["blocked", "waiting", "blocked"]
+
+
+@pytest.mark.parametrize("size", [1, 20_000])
+async def test_a_further_number_that_is_anothers_own_is_told_once_whatever_their_order(
+    db: Database, ready: OrgId, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(shared, "PAGE_CONTACTS", size)
+    campaign, _ = await create(db, ready, "phone\n+12025550120\n")
+    text = (
+        "phone,phone2,phone3\n+12025550110,2025550111,\n+12025550111,,\n+12025550112,+12025550110,+12025550120\n"
+        "+12025550113,+12025550114,not one\n"
+    )
+    report = await import_contacts(db, ready, campaign.id, io.BytesIO(text.encode()))
+    assert (report.rows, report.accepted, report.warned) == (4, 4, 4)
+    assert [(e.line, e.value, e.reason[:10]) for e in report.errors] == [
+        (2, "+12025550111", "line 3 has"),
+        (4, "+12025550110", "line 2 has"),
+        (4, "+12025550120", "another co"),
+        (5, "not one", "Not a phon"),
+    ]
+    async with db.system() as connection:
+        lane = await connection.fetchrow("select import_id, fence from import_lanes order by fence desc limit 1")
+    assert lane is not None
+    where, fence = (db, ready, campaign.id, lane["import_id"]), lane["fence"]
+    assert await shared.tell_shared(*where, fence=fence, lease_seconds=1)
+    assert not await shared.tell_shared(*where, fence=fence - 1, lease_seconds=1)
+    assert await column(db, "select count(*) from import_faults") == [4]
+    assert await column(db, "select sum(warned)::int from import_lanes") == [4]
 
 
 async def test_numbers_without_plus_are_read_as_of_the_organizations_country(db: Database, ready: OrgId) -> None:

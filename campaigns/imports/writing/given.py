@@ -11,12 +11,13 @@ from app.db import Connection
 from app.ids import CampaignId, OrgId, new_id
 from campaigns.campaigns import CampaignState, CampaignStatus, select_campaign
 from campaigns.imports.columns import FACTS, MOST_PHONES, PHONES, Columns
-from campaigns.imports.contacts import Contact, RowReader, as_text
+from campaigns.imports.contacts import Contact, FaultKind, RowReader, as_text
 from campaigns.imports.files.rows import Block, Position, RowFault
 from campaigns.imports.opening import Elsewhere
 from campaigns.imports.plain_numbers import Allowed, NumberReader
 from campaigns.imports.writing import store
-from campaigns.imports.writing.shares import Share, write_contacts
+from campaigns.imports.writing.shares import Share, numbers_of, write_contacts
+from campaigns.imports.writing.told import Told
 from telephony.toll_gate.gate import load_rules
 
 _NAMES = (*PHONES, *FACTS)
@@ -84,7 +85,25 @@ async def add_contacts(
         others=others,
         skip_elsewhere=elsewhere is Elsewhere.SKIP,
     )
-    return Added(counts, sorted(faults, key=lambda fault: (fault.line, fault.ordinal)))
+    dropped = {fault.line for fault in faults if fault.kind == FaultKind.DUPLICATE}
+    share.contacts = [contact for contact in share.contacts if contact.line not in dropped]
+    shared = await _tell_shared(connection, campaign_id, share)
+    faults = [*faults, *shared]
+    return Added(
+        {**counts, "warned": counts["warned"] + len(shared)},
+        sorted(faults, key=lambda fault: (fault.line, fault.ordinal)),
+    )
+
+
+async def _tell_shared(connection: Connection, campaign_id: CampaignId, share: Share) -> list[store.NewFault]:
+    """Further numbers that are the own of contacts who are in the campaign."""
+    further = [(contact, number) for contact in share.contacts for number in numbers_of(contact)[1:]]
+    known = await store.select_known(connection, campaign_id, [number for _, number in further]) if further else {}
+    told = Told(_COLUMNS, share.block)
+    for contact, number in further:
+        if number in known:
+            told.tell(FaultKind.WARNING, contact, "another contact has this number as its own: both are called", number)
+    return told.faults
 
 
 def _as_block(given: Sequence[GivenContact]) -> Block:

@@ -69,9 +69,9 @@ async def write_contacts(
             contacts = [contact for contact in contacts if contact.phone not in elsewhere]
     if contacts:
         added = await store.insert_contacts(connection, org_id, campaign_id, import_id, contacts)
-        by_line = {contact.line: contact for contact in contacts} if added.blocked_lines else {}
-        for line in added.blocked_lines:
-            told.tell(FaultKind.BLOCKED, by_line[line], "on the do-not-call list: never dialed")
+        if added.blocked_lines:
+            lines = {*added.blocked_lines}
+            await _tell_blocked(told, connection, org_id, campaign_id, [c for c in contacts if c.line in lines])
         told.accepted = added.count
         if added.count < len(contacts):
             known = await store.select_repeats(connection, campaign_id, import_id, contacts)
@@ -80,6 +80,22 @@ async def write_contacts(
                 reason = "in this campaign already" if line is None else f"repeats line {line}"
                 told.tell(FaultKind.DUPLICATE, contact, reason)
     return told.counts(), told.faults
+
+
+async def _tell_blocked(
+    told: Told, connection: Connection, org_id: OrgId, campaign_id: CampaignId, contacts: Sequence[Contact]
+) -> None:
+    """By the number that is listed, where a contact has several."""
+    several = [number for contact in contacts if contact.phones != "{}" for number in numbers_of(contact)]
+    listed = await store.select_listed(connection, org_id, campaign_id, several) if several else set[str]()
+    for contact in contacts:
+        number = next((number for number in numbers_of(contact) if number in listed), None)
+        told.tell(FaultKind.BLOCKED, contact, "on the do-not-call list: never dialed", number)
+
+
+def numbers_of(contact: Contact) -> list[str]:
+    """All of them, in the order they are tried."""
+    return contact.phones.strip("{}").split(",") if contact.phones != "{}" else [contact.phone]
 
 
 def _first_of_each(contacts: Sequence[Contact]) -> tuple[list[Contact], list[tuple[Contact, Contact]]]:

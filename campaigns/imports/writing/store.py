@@ -195,3 +195,55 @@ async def insert_faults(connection: Connection, org_id: UUID, import_id: UUID, f
         [f.reason for f in faults],
         [f.cells for f in faults],
     )
+
+
+async def keep_lane(connection: Connection, import_id: UUID, *, fence: int, lease_seconds: float) -> bool:
+    """The first lane stays the caller's till the end of the transaction. False where another worker took over."""
+    held = await connection.fetchval(
+        """
+        update import_lanes set lease_until = now() + make_interval(secs => $3)
+        where import_id = $1 and lane = 0 and fence = $2 returning true
+        """,
+        import_id,
+        fence,
+        lease_seconds,
+    )
+    return bool(held)
+
+
+async def insert_shared(
+    connection: Connection, org_id: UUID, campaign_id: UUID, import_id: UUID, *, after: str, limit: int
+) -> str | None:
+    """Of the contacts with numbers above `after`: warnings of further numbers that are another contact's own. → where
+    to go on, None at the end. Counted in the import's first lane, which the caller holds."""
+    return await connection.fetchval(
+        """
+        with page as (
+          select id, import_id, line, phone, phones, status from contacts
+          where campaign_id = $2 and phone > $4 order by phone limit $5
+        ), shared as (
+          select p.line, k.phone, case when k.import_id = $3 then 'line ' || k.line else 'another contact' end
+            || ' has this number as its own: both are called' as reason
+          from page p cross join lateral unnest(p.phones[2:]) f (phone)
+          join contacts k on k.campaign_id = $2 and k.phone = f.phone and k.id <> p.id
+          where p.import_id = $3 and p.status <> 'blocked' and k.status <> 'blocked'
+        ), told as (
+          insert into import_faults (org_id, import_id, line, ordinal, kind, value, reason)
+          select $1, $3, s.line, coalesce(l.last, -1) + row_number() over (partition by s.line order by s.phone),
+            'warning', s.phone, s.reason
+          from shared s cross join lateral (
+            select max(f.ordinal) as last, bool_or(f.value = s.phone and f.reason = s.reason) as known
+            from import_faults f where f.import_id = $3 and f.line = s.line
+          ) l where l.known is not true
+          returning 1
+        ), counted as (
+          update import_lanes set warned = warned + (select count(*) from told) where import_id = $3 and lane = 0
+        )
+        select max(phone) from page
+        """,
+        org_id,
+        campaign_id,
+        import_id,
+        after,
+        limit,
+    )

@@ -1,6 +1,7 @@
 """What is to be said of rows, collected while they are written."""
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from campaigns.imports.columns import Columns
@@ -20,10 +21,13 @@ class Told:
     faults: list[NewFault] = field(default_factory=list[NewFault])
     _of_line: dict[int, int] = field(default_factory=dict[int, int])
 
-    def tell(self, kind: FaultKind, contact: Contact, reason: str) -> None:
+    def tell(self, kind: FaultKind, contact: Contact, reason: str, number: str | None = None) -> None:
+        """`number`: which of the contact's it is about; None: its own."""
         cells = row_of(self.block, contact.row)
-        written = next((cells[index].strip() for index in self.columns.phones if cells[index].strip()), "")
-        self.add(kind, RowFault(contact.line, self.columns.names[self.columns.phone], written, reason, cells))
+        filled = [index for index in self.columns.phones if cells[index].strip()]
+        index = next((i for i in filled if number and _is_written(number, cells[i])), (*filled, self.columns.phone)[0])
+        name = self.columns.names[self.columns.phone if number is None else index]
+        self.add(kind, RowFault(contact.line, name, cells[index].strip(), reason, cells))
 
     def add(self, kind: FaultKind, fault: RowFault) -> None:
         ordinal = self._of_line.get(fault.line, 0)
@@ -47,3 +51,9 @@ class Told:
                 strict=True,
             )
         )
+
+
+def _is_written(number: str, cell: str) -> bool:
+    """Whether the cell can be this number, however it is written there."""
+    digits = re.sub(r"\D", "", cell).lstrip("0")
+    return bool(digits) and number.endswith(digits)
