@@ -44,11 +44,18 @@ def main() -> NoReturn:
     except OSError as error:
         if error.filename is None:
             raise
-        show_error(FileTrouble(f"{error.filename}: {error.strerror}. TRUNKLINE_HOME must be a folder of ours."))
+        show_error(FileTrouble(describe_trouble(error)))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)
+
+
+def describe_trouble(error: OSError) -> str:
+    """The file and what is wrong with it; of one that we keep, also where that is set."""
+    file = Path(str(error.filename)).absolute()
+    ours = file.is_relative_to(Settings.load().home.absolute())
+    return f"{error.filename}: {error.strerror}." + (" TRUNKLINE_HOME must be a folder of ours." if ours else "")
 
 
 def show_error(error: TrunklineError) -> None:

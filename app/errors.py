@@ -58,11 +58,12 @@ class Unavailable(TrunklineError):
 
 
 def describe_faults(detail: str, faults: Iterable[Mapping[str, Any]]) -> str:
-    """The detail, and each fault (`path`, `message`) on a line of its own; some details name every fault themselves."""
-    lines = [detail]
-    for fault in faults:
-        path, message = fault.get("path", ""), fault.get("message", "")
-        line = f"{path}: {message}" if path else str(message)
-        if line not in detail:
+    """The detail, and each fault (`path`, `message`) on a line of its own; some details name every fault themselves,
+    or are what the only one says."""
+    lines, told = [detail], list(faults)
+    for fault in told:
+        path, message = fault.get("path", ""), str(fault.get("message", ""))
+        line = f"{path}: {message}" if path else message
+        if line not in detail and not (len(told) == 1 and message in detail):
             lines.append(f"  {line}")
     return "\n".join(lines)

@@ -75,7 +75,8 @@ def find_next(policy: Policy, contact: Contact, verdicts: Sequence[Verdict], now
 def summarize(contact: Contact, verdicts: Sequence[Verdict], next_at: datetime | None, now: datetime) -> str:
     """For people."""
     if contact.status is ContactStatus.FINISHED:
-        return f"finished as {contact.disposition} after {contact.attempts_made} calls"
+        calls = "1 call" if contact.attempts_made == 1 else f"{contact.attempts_made} calls"
+        return f"finished as {contact.disposition} after {calls}"
     if contact.status is ContactStatus.BLOCKED:
         return f"blocked for good by {contact.blocked_by or 'a gate'}: {contact.blocked_reason or contact.disposition}"
     if contact.status is ContactStatus.IN_FLIGHT:

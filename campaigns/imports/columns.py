@@ -142,7 +142,7 @@ def map_columns(
             warnings += [f'Column "{names[i]}" was taken for the phone number by what is in it.' for i in guessed]
         phones = (guessed + phones)[:MOST_PHONES]
     if not phones:
-        raise _no_phone(names)
+        raise _no_phone(names, chosen)
     if (first := next((names[i] for i in phones if _is_number(names[i], numbers)), None)) is not None:
         raise NoHeader(
             f'The first line must name the columns, and it has the number "{first}": put a line like "phone,name" '
@@ -283,7 +283,14 @@ def _warn_of_repeats(header: Sequence[str], names: Sequence[str]) -> list[str]:
     return warnings
 
 
-def _no_phone(names: Sequence[str]) -> NoPhoneColumn:
+def _no_phone(names: Sequence[str], chosen: Mapping[str, int]) -> NoPhoneColumn:
+    taken = next(((target, names[i]) for target, i in chosen.items() if _guess_phones(names, [i])), None)
+    if taken is not None:
+        return NoPhoneColumn(
+            f'No column with phone numbers is left: "{taken[1]}" was mapped to {taken[0]}; map it to phone: '
+            f'--map "phone={taken[1]}".',
+            columns=list(names[:50]),
+        )
     found = ", ".join(names[:20])
     hint = " Is the line of column names missing?" if any(re.search(r"\d{7}", name) for name in names) else ""
     return NoPhoneColumn(

@@ -14,7 +14,7 @@ from app.ids import E164
 from campaigns.imports.columns import Columns
 from campaigns.imports.files.rows import Block, RowFault
 from campaigns.imports.plain_numbers import Allowed, NumberReader
-from campaigns.rules.calling.zones import read_zone
+from campaigns.rules.calling.zones import read_place
 from telephony.lines.numbers import InvalidNumber
 
 MOST_VALUE_SHOWN = 100
@@ -187,13 +187,6 @@ def row_of(block: Block, row: int) -> list[str]:
 def as_text(cell: str) -> str:
     """A cell as it may be stored: without what is no text."""
     return _NO_TEXT.sub(lambda odd: "\\0" if odd[0] == "\x00" else "\ufffd", cell)
-
-
-def read_place(cell: str) -> str | None:
-    """The IANA name of a place's zone, however it is spelled. "EST" is none: whoever writes it means clocks that change
-    in summer, and it is a zone of clocks that never do."""
-    zone = read_zone(cell)
-    return zone if zone and ("/" in zone or zone == "UTC") else None
 
 
 @lru_cache(maxsize=10_000)

@@ -1,9 +1,9 @@
 """How far a campaign is, at one instant: funnel, rate, pace, forecast.
 
 Nothing here counts contacts (the one that is due last is found by an index). Every statement that changes contacts or
-attempts appends what it changed to `campaign_counts` (a trigger, see the migration), and a campaign's counts are the sum
-of its few rows there: exact, and as cheap at ten million contacts as at ten. `keep_counts` merges the rows, and takes
-the samples that rates come from.
+attempts appends what it changed to `campaign_counts` (a trigger, see the migration), and a campaign's counts are the
+sum of its few rows there: exact, and as cheap at ten million contacts as at ten. `keep_counts` merges the rows, and
+takes the samples that rates come from.
 """
 
 import asyncio

@@ -12,7 +12,7 @@ from campaigns.campaigns import Campaign, CampaignKind, Plan, list_campaigns, se
 from campaigns.creating import Once, find_made, insert_campaign, mark_made
 from campaigns.lifecycle import store as lifecycle_store
 from campaigns.lifecycle.control import start_in
-from campaigns.rules.calling.zones import read_zone
+from campaigns.rules.calling.zones import read_place
 from campaigns.rules.retries import RetryRule
 from campaigns.schedules import store
 
@@ -76,7 +76,7 @@ async def schedule_call(
     Raises NoSuchTeam, NoCallerId, InvalidSettings, UnknownTimeZone, RequestKeyReused; CampaignState for a deadline in
     the past.
     """
-    zone = plan.time_zone and read_zone(plan.time_zone)
+    zone = plan.time_zone and read_place(plan.time_zone)
     if plan.time_zone and zone is None:
         raise UnknownTimeZone(
             f'"{plan.time_zone}" is no time zone; write one like America/New_York.',

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.cron import CronTrigger
 
 from app.errors import InvalidInput
-from campaigns.rules.calling.zones import read_zone
+from campaigns.rules.calling.zones import read_place
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 SHORTHAND = {
@@ -25,6 +25,7 @@ SHORTHAND = {
     "@annually": "0 0 1 1 *",
 }
 EXAMPLE = '"0 9 * * mon-fri": at 09:00 from Monday to Friday'
+FIELDS = "Five fields are minute, hour, day, month, weekday"
 _TICK = timedelta(microseconds=1)
 
 
@@ -36,7 +37,7 @@ class InvalidCron(InvalidInput):
 
     def __init__(self, path: str, message: str) -> None:
         super().__init__(
-            f"{message}. Five fields are minute, hour, day, month, weekday; for example {EXAMPLE}.",
+            f"{message}." + (f" {FIELDS}; for example {EXAMPLE}." if path == "cron" else ""),
             errors=[{"path": f"body.{path}", "message": message}],
         )
 
@@ -65,9 +66,11 @@ class Cron:
 
 def read_cron(text: str, time_zone: str) -> Cron:
     """Raises InvalidCron."""
-    zone = read_zone(time_zone)
+    zone = read_place(time_zone)
     if zone is None:
-        raise InvalidCron("time_zone", f'"{time_zone[:60]}" is no time zone; write one like America/New_York')
+        raise InvalidCron(
+            "time_zone", f'"{time_zone[:60]}" is no time zone of a place; write one like America/New_York'
+        )
     fields = SHORTHAND.get(text.strip().lower(), text).lower().split()
     if len(fields) != 5:
         raise InvalidCron("cron", f"A schedule has five fields, this one {len(fields)}")

@@ -117,6 +117,8 @@ async def edit_schedule(
 def _plan(schedule: Schedule) -> Schedule:
     """With its next time. Raises InvalidCron."""
     next_at = schedule.next_after(utc_now())
+    if next_at is None and schedule.read_cron().next_after(utc_now()):
+        raise InvalidCron("ends_at", "It ends before its first time comes")
     if next_at is None:
         raise InvalidCron("cron", "This time never comes")
     return replace(schedule, next_at=next_at)

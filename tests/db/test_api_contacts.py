@@ -97,6 +97,7 @@ async def test_the_toll_gate_is_one_of_the_reasons(api: Api) -> None:
     ("columns", "summary"),
     [
         ({"status": "finished", "disposition": "reached", "attempts_made": 2}, "finished as reached after 2 calls"),
+        ({"status": "finished", "disposition": "busy", "attempts_made": 1}, "finished as busy after 1 call"),
         (
             {"status": "blocked", "blocked_by": "consent", "blocked_reason": "the consent ended"},
             "blocked for good by consent: the consent ended",

@@ -133,6 +133,8 @@ async def test_a_time_that_never_comes_and_a_campaign_that_is_not_there_are_refu
 ) -> None:
     with pytest.raises(InvalidCron, match="never comes"):
         await every_minute(db, campaign, cron="0 0 31 2 *")
+    with pytest.raises(InvalidCron, match=r"^It ends before its first time comes\.$"):
+        await every_minute(db, campaign, ends_at=datetime(2020, 1, 1, tzinfo=UTC))
     with pytest.raises(NotFound):
         await every_minute(db, campaign, campaign_id=CampaignId(new_id()))
     with pytest.raises(ScheduleNotFound):

@@ -1,6 +1,8 @@
 """What the columns of a contacts file are taken for."""
 
-from campaigns.imports.columns import ColumnWishes, map_columns, warn_of_missing
+import pytest
+
+from campaigns.imports.columns import ColumnWishes, NoPhoneColumn, map_columns, warn_of_missing
 
 
 def test_the_contacts_name_is_a_fact_also_where_the_teams_texts_use_it() -> None:
@@ -20,3 +22,8 @@ def test_what_was_said_of_a_column_holds_whatever_the_team_asks_for() -> None:
     wishes = ColumnWishes(columns={"name": "Who", "firstname": "Name"})
     columns = map_columns(["phone", "Who", "Name"], wishes=wishes, needed=["name", "firstname"])
     assert (columns.facts, columns.variables) == ({"name": 1}, {"firstname": 2})
+
+
+def test_a_column_of_numbers_that_was_mapped_to_something_else_is_named() -> None:
+    with pytest.raises(NoPhoneColumn, match='"phone" was mapped to bogus; map it to phone'):
+        map_columns(["phone", "name"], wishes=ColumnWishes(columns={"bogus": "phone"}))

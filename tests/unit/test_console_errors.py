@@ -1,5 +1,6 @@
 """What goes wrong on the command line is told in one clear line, without a traceback."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.console.client import describe_problem
+from app.console.dialing_rules import NotRules, read_rules_file
 from app.console.teams import TeamFileUnreadable, read_team_file
 from app.settings import InvalidSettings, Settings
 
@@ -53,6 +55,29 @@ def test_a_file_that_is_no_team_file_is_refused_in_plain_words(tmp_path: Path, c
     file.write_bytes(content)
     with pytest.raises(TeamFileUnreadable, match=says):
         read_team_file(file)
+
+
+def test_a_detail_that_is_what_the_only_fault_says_is_told_once() -> None:
+    said = "Unknown kinds of events: nope."
+    problem = {"detail": said, "errors": [{"path": "events", "message": said}]}
+    assert describe_problem(422, json.dumps(problem)) == said
+
+
+def test_a_file_that_is_not_there_is_told_without_a_word_of_the_home(tmp_path: Path) -> None:
+    ended = run(tmp_path, "rules", "set", "/nope/rules.json")
+    assert ended.returncode in (1, 2)
+    assert "TRUNKLINE_HOME" not in ended.stderr
+    assert "/nope/rules.json" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_rules_are_read_with_the_mark_that_windows_editors_begin_a_file_with(tmp_path: Path) -> None:
+    file = tmp_path / "rules.json"
+    file.write_bytes(b"\xef\xbb\xbf{}")
+    assert read_rules_file(file) == "{}"
+    file.write_bytes(b"\xff\xfe{\0}\0")
+    with pytest.raises(NotRules, match="is not text in UTF-8"):
+        read_rules_file(file)
 
 
 def test_a_fault_without_a_path_is_told_once() -> None:

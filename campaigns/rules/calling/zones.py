@@ -32,6 +32,13 @@ def read_zone(text: str) -> str | None:
     return name
 
 
+def read_place(text: str) -> str | None:
+    """The IANA name of a place's zone, however it is spelled. "EST" is none: whoever writes it means clocks that change
+    in summer, and it is a zone of clocks that never do."""
+    zone = read_zone(text)
+    return zone if zone and ("/" in zone or zone == "UTC") else None
+
+
 def describe_wall(zone: str, at: datetime) -> str:
     """ "Fri 21:14 in America/New_York"."""
     return f"{at.astimezone(load_zone(zone)):%a %H:%M} in {zone}"
