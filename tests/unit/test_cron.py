@@ -141,12 +141,12 @@ def test_a_line_that_makes_no_sense_is_refused_with_an_example(text: str) -> Non
 
 
 def test_a_zone_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(InvalidCron, match=r"no zone of a place; write one like America/New_York\.$"):
+    with pytest.raises(InvalidCron, match=r"no time zone of a place; write one like America/New_York\.$"):
         read_cron("0 9 * * *", "Mars/Olympus")
 
 
 def test_a_zone_of_clocks_that_know_no_summer_is_no_place_as_in_lists_of_contacts() -> None:
-    with pytest.raises(InvalidCron, match="no zone of a place"):
+    with pytest.raises(InvalidCron, match="no time zone of a place"):
         read_cron("0 9 * * *", "EST")
     assert read_cron("0 9 * * *", "utc").zone.key == "UTC"
 
