@@ -36,7 +36,7 @@ from campaigns.imports.writing.shares import Share, deal, write_contacts
 LANES = 2
 """Inserting is Postgres' work, and two connections keep two of its cores at it."""
 
-REST_WHILE_DIALING = 1.0
+REST_WHILE_DIALING = 2.0
 """For every second of work so long a rest, as long as any campaign dials: a list may wait, a call slot may not."""
 
 LEASE_SECONDS = 30.0
