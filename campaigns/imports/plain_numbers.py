@@ -5,7 +5,7 @@ is not plain is left to them. The shapes come from phonenumbers' own metadata.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import cache
 
 import phonenumbers
@@ -123,14 +123,21 @@ def _national_pattern(metadata: PhoneMetadata) -> re.Pattern[str]:
     """National digits that are neither read as an international number nor rewritten."""
     international = metadata.international_prefix
     barred = "|".join(part for part in (international, str(metadata.country_code)) if part)
-    return re.compile(rf"(?!{barred}){_digits(metadata)}", re.ASCII)
+    # Lengths are judged by the code's main country, wherever one is: seven digits are dialed in Canada, and are no +1.
+    main = _main_metadata(str(metadata.country_code))
+    return re.compile(rf"(?!{barred}){_digits(metadata, _lengths(main) if main else ())}", re.ASCII)
 
 
-def _digits(metadata: PhoneMetadata) -> str:
-    """Digits of a length the country has, without what looks like a national prefix. A leading 0 is never plain."""
+def _lengths(metadata: PhoneMetadata) -> Sequence[int]:
     general = metadata.general_desc
     assert general is not None  # every region has one
-    lengths = [length for length in general.possible_length if length >= SHORTEST_PLAIN]
+    return general.possible_length
+
+
+def _digits(metadata: PhoneMetadata, judged: Sequence[int] | None = None) -> str:
+    """Digits of a length the country has, and that is among those `judged` good, without what looks like a national
+    prefix. A leading 0 is never plain."""
+    lengths = [n for n in _lengths(metadata) if n >= SHORTEST_PLAIN and (judged is None or n in judged)]
     bodies = "|".join(rf"[1-9]\d{{{length - 1}}}" for length in lengths)
     prefix = metadata.national_prefix_for_parsing
     barred = rf"(?!{prefix})" if prefix else ""

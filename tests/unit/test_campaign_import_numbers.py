@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import phonenumbers
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat
 
@@ -57,6 +57,7 @@ def near_numbers(draw: st.DrawFn) -> tuple[str, str]:
 
 
 @given(near_numbers())
+@example(("310-1234", "CA"))
 @settings(max_examples=3000, deadline=None)
 def test_numbers_of_every_country_are_read_as_by_the_long_way(case: tuple[str, str]) -> None:
     agree(*case)
