@@ -65,9 +65,9 @@ async def test_a_preview_shows_what_was_guessed_and_keeps_nothing(api: Api) -> N
         "consent_at": "Opt-in date",
         "Appt Time": "Appt Time",
     }
-    assert (seen["checked"], seen["good"]) == (5, 3)
+    assert (seen["checked"], seen["good"]) == (5, 2)
     assert seen["contacts"][1]["phones"] == ["+12025550111", "+12025550112"]
-    assert [(f["line"], f["column"]) for f in seen["faults"]] == [(4, "Mobile"), (5, "Opt-in date")]
+    assert [(f["line"], f["column"]) for f in seen["faults"]] == [(4, "Mobile"), (5, "Opt-in date"), (6, "Mobile")]
     changed = await send(
         api,
         headers,
@@ -79,6 +79,15 @@ async def test_a_preview_shows_what_was_guessed_and_keeps_nothing(api: Api) -> N
     assert changed.json()["ignored"] == ["Mobile"]
     async with api.db.system() as connection:
         assert await connection.fetchval("select count(*) from imports") == 0
+
+
+async def test_a_preview_counts_no_repeat_among_what_would_go_in(api: Api) -> None:
+    text = b"phone,name\n2025550110,Ada\n2025550111,Bo\n(202) 555-0110,Ada again\n12,Cy\n"
+    seen = (await send(api, await api.key(), "import-previews", file=text, team="reception")).json()
+    assert (seen["checked"], seen["good"]) == (4, 2)
+    assert [contact["name"] for contact in seen["contacts"]] == ["Ada", "Bo"]
+    told = [(f["line"], f["kind"], f["value"]) for f in seen["faults"]]
+    assert told == [(4, "duplicate", "(202) 555-0110"), (5, "rejected", "12")]
 
 
 async def test_a_preview_tells_what_the_teams_texts_will_miss(api: Api) -> None:

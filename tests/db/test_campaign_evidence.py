@@ -163,12 +163,15 @@ async def test_a_strange_attempt_or_campaign_has_no_evidence(db: Database, org: 
         ({"end_reason": "machine"}, "machine"),
         ({"disposition": "voicemail-left"}, "machine"),
         ({"disposition": "sold"}, "person"),
+        ({"disposition": "reached", "hint": {"disposition": "reached"}}, "person"),
+        ({"disposition": "reached"}, "unknown"),
         ({"disposition": "failed"}, "unknown"),
         ({"disposition": None}, "unknown"),
     ],
 )
 def test_who_answered_is_said_only_where_something_says_so(changes: dict[str, Any], verdict: str) -> None:
     told = {"answered_at": NOON, "end_reason": "callee_hung_up", "disposition": "reached", "answered_by": None}
+    told["hint"] = None
     assert judge_answerer(told | changes)["verdict"] == verdict
 
 

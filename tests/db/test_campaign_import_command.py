@@ -97,7 +97,7 @@ async def test_a_preview_shows_the_columns_and_makes_nothing(desk: Desk) -> None
     seen = await look_at(desk.settings, ImportOrder(desk.file(), team="reception"), desk.console)
     assert seen["mapping"]["phone"] == "Mobile"
     shown = screen(desk)
-    assert "Read as csv utf-8 ,, numbers as of US. Of 3 rows 2 would go in." in shown
+    assert "Read as csv utf-8 ,, numbers as of US. Of 3 rows 1 would go in." in shown
     assert "+12025550110" in shown
     async with desk.api.db.system() as connection:
         assert await connection.fetchval("select count(*) from campaigns") == 0

@@ -41,6 +41,7 @@ from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.db import Row
 from app.ids import CampaignId
+from campaigns.creating import find_team
 from campaigns.imports import reading
 from campaigns.imports.contacts import FaultKind
 from campaigns.imports.importing import Once, start_import
@@ -72,6 +73,9 @@ async def post_preview(request: Request, state: Parts, principal: Writing) -> Pr
         file, fields = read_upload(NewPreview, form)
         options = _options(fields)
         campaign_id = CampaignId(fields.campaign_id) if fields.campaign_id else None
+        if fields.team is not None:
+            async with state.db.request(principal.claims()) as connection:
+                await find_team(connection, principal.org_id, fields.team)
         needs = await load_needs(
             state.db, principal.org_id, campaign_id=campaign_id, team=fields.team, claims=principal.claims()
         )
@@ -80,8 +84,7 @@ async def post_preview(request: Request, state: Parts, principal: Writing) -> Pr
         **{name: getattr(seen, name) for name in PreviewOut.model_fields if name not in ("contacts", "faults")},
         contacts=[PreviewContact.model_validate(contact) for contact in seen.contacts],
         faults=[
-            FaultOut(line=f.line, kind=FaultKind.REJECTED, column=f.column, value=f.value, reason=f.reason)
-            for f in seen.faults
+            FaultOut(line=f.line, kind=kind, column=f.column, value=f.value, reason=f.reason) for kind, f in seen.faults
         ],
     )
 

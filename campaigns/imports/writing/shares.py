@@ -57,7 +57,7 @@ async def write_contacts(
         told.add(FaultKind.REJECTED, fault)
     for fault in share.warnings:
         told.add(FaultKind.WARNING, fault)
-    contacts, repeats = _first_of_each(share.contacts)
+    contacts, repeats = first_of_each(share.contacts)
     for contact, first in repeats:
         told.tell(FaultKind.DUPLICATE, contact, f"repeats line {first.line}")
     if others and contacts:
@@ -98,7 +98,7 @@ def numbers_of(contact: Contact) -> list[str]:
     return contact.phones.strip("{}").split(",") if contact.phones != "{}" else [contact.phone]
 
 
-def _first_of_each(contacts: Sequence[Contact]) -> tuple[list[Contact], list[tuple[Contact, Contact]]]:
+def first_of_each(contacts: Sequence[Contact]) -> tuple[list[Contact], list[tuple[Contact, Contact]]]:
     """The first of each number, and the others with the one that they repeat."""
     firsts: dict[str, Contact] = {}
     repeats: list[tuple[Contact, Contact]] = []

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from app.db import Row
 from campaigns.outcomes.tables import write_instant
-from campaigns.rules.dispositions import NOT_A_CONVERSATION, Disposition
+from campaigns.rules.dispositions import NOT_A_CONVERSATION, Disposition, read_word
 
 FORM = "trunkline-evidence/1"
 _MACHINES = frozenset({Disposition.VOICEMAIL, Disposition.VOICEMAIL_LEFT})
@@ -80,9 +80,14 @@ def judge_answerer(row: Read) -> dict[str, Any]:
         return {"verdict": "machine", "because": "the call ended because a machine answered"}
     if row["disposition"] in _MACHINES:
         return {"verdict": "machine", "because": f"the conversation came to {row['disposition']}"}
-    if row["disposition"] is not None and row["disposition"] not in NOT_A_CONVERSATION:
+    if row["disposition"] is not None and row["disposition"] not in NOT_A_CONVERSATION and _has_said_so(row):
         return {"verdict": "person", "because": f"the conversation came to {row['disposition']}"}
     return {"verdict": "unknown", "because": "answered, and nothing says by whom"}
+
+
+def _has_said_so(row: Read) -> bool:
+    """A call of which nothing is known but that it was answered is `reached` too; any other word was recorded."""
+    return row["disposition"] != Disposition.REACHED or read_word(row["hint"] or {}) is not None
 
 
 def _list_source(row: Read) -> dict[str, Any]:
