@@ -148,6 +148,7 @@ async def test_webhook_endpoints_are_made_listed_changed_tested_and_removed_by_a
     one = f"{path}/{listed['id']}"
     changed = await api.client.patch(one, headers=headers, json={"enabled": False, "events": []})
     assert (changed.json()["enabled"], changed.json()["events"]) == (False, [])
+    assert (await api.client.patch(one, headers=headers, json={"enabled": True})).json()["enabled"] is True
     rotated = (await api.client.post(f"{one}/rotate-secret", headers=headers)).json()
     assert rotated["secret"] not in (made.json()["secret"], None)
     assert rotated["old_secret_until"] > rotated["created_at"]
