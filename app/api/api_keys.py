@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, status
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.accounts.api_keys import ApiKey, KeyRequest, issue_api_key, list_api_keys, revoke_api_key
 from app.api.dependencies import Parts, require
 from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
 from app.api.wire.problems import problem_responses
+from app.api.wire.values import Instant
 from app.auth.principal import Principal, Role, Scope
 from app.ids import ApiKeyId
 
@@ -67,7 +68,7 @@ class NewApiKey(BaseModel):
     name: str = Field(min_length=1, max_length=100)
     role: Role
     scopes: list[Scope] = Field(min_length=1, max_length=len(Scope))
-    expires_at: AwareDatetime | None = None
+    expires_at: Instant | None = None
 
 
 class ApiKeyMade(ApiKeyOut):

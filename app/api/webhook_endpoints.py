@@ -166,7 +166,7 @@ async def delete_endpoint(state: Parts, principal: Asking, endpoint_id: UUID) ->
     "/{endpoint_id}/test",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Send it a webhook.test",
-    responses=problem_responses(404),
+    responses=problem_responses(404, 409),
 )
 async def post_test(state: Parts, principal: Asking, endpoint_id: UUID) -> EndpointOut:
     """The log of its deliveries tells what came of it."""

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from app.clock import utc_now
 from app.db import Connection, Database, Row
 from app.errors import InvalidInput, NotFound
 from app.ids import E164, CampaignId, ContactId, OrgId, new_id
 from campaigns.campaigns import Campaign, CampaignKind, Plan, list_campaigns, select_campaign
 from campaigns.creating import Once, find_made, insert_campaign, mark_made
+from campaigns.gates.why import why
 from campaigns.lifecycle import store as lifecycle_store
 from campaigns.lifecycle.control import start_in
 from campaigns.rules.calling.zones import read_place
@@ -21,6 +23,23 @@ class CallNotScheduled(NotFound):
     """The organization has no such call ahead."""
 
     code = "scheduled_call_not_found"
+
+
+class CallInThePast(InvalidInput):
+    """The instant has passed; calling at once is something else."""
+
+    code = "call_in_the_past"
+
+
+class CallForbidden(InvalidInput):
+    """A gate says never: the call would not be made."""
+
+    code = "call_forbidden"
+    title = "This call would never be made"
+
+
+LATE = timedelta(minutes=1)
+"""So far behind may the clock of who says "now" be, and the request be on its way."""
 
 
 class UnknownTimeZone(InvalidInput):
@@ -73,8 +92,8 @@ async def schedule_call(
 ) -> ScheduledCall:
     """Called from `at` on, as soon as calling hours and every other gate allow.
 
-    Raises NoSuchTeam, NoCallerId, InvalidSettings, UnknownTimeZone, RequestKeyReused; CampaignState for a deadline in
-    the past.
+    Raises CallInThePast, CallForbidden, NoSuchTeam, NoCallerId, InvalidSettings, UnknownTimeZone, RequestKeyReused;
+    CampaignState for a deadline in the past.
     """
     zone = plan.time_zone and read_place(plan.time_zone)
     if plan.time_zone and zone is None:
@@ -91,6 +110,9 @@ async def schedule_call(
 
 
 async def _insert(connection: Connection, org_id: OrgId, plan: CallPlan, zone: str | None) -> Campaign:
+    if plan.at < utc_now() - LATE:
+        fault = {"path": "body.at", "message": "has passed"}
+        raise CallInThePast(f"{plan.at:%Y-%m-%d %H:%M %Z} has passed; name an instant ahead.", errors=[fault])
     campaign = await insert_campaign(
         connection,
         org_id,
@@ -106,9 +128,10 @@ async def _insert(connection: Connection, org_id: OrgId, plan: CallPlan, zone: s
             settings=plan.settings,
         ),
     )
+    contact_id = ContactId(new_id())
     await store.insert_contact(
         connection,
-        contact_id=new_id(),
+        contact_id=contact_id,
         org_id=org_id,
         campaign_id=campaign.id,
         phone=plan.to,
@@ -119,7 +142,20 @@ async def _insert(connection: Connection, org_id: OrgId, plan: CallPlan, zone: s
         consent_at=plan.consent_at,
         consent_source=plan.consent_source,
     )
-    return await start_in(connection, org_id, campaign.id)
+    started = await start_in(connection, org_id, campaign.id)
+    await _refuse_in_vain(connection, org_id, contact_id, plan)
+    return started
+
+
+async def _refuse_in_vain(connection: Connection, org_id: OrgId, contact_id: ContactId, plan: CallPlan) -> None:
+    """Raises CallForbidden where a gate would never open for the call, as things stand: better now than on the day."""
+    told = await why(connection, org_id, contact_id, now=plan.at)
+    if told.next_at is not None:
+        return
+    closed = next((verdict for verdict in told.verdicts if not verdict.passed and verdict.next_at is None), None)
+    reason = f"{closed.gate}: {closed.reason}" if closed else "no calling hour comes before the deadline"
+    fault = {"path": "body.to" if closed else "body.deadline_at", "message": reason}
+    raise CallForbidden(f"{plan.to} would never be called, {reason}.", errors=[fault])
 
 
 async def load_scheduled_call(

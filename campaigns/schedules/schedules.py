@@ -11,7 +11,7 @@ from app.clock import utc_now
 from app.db import Connection, Database, Row
 from app.errors import NotFound
 from app.ids import CampaignId, OrgId, new_id
-from campaigns.campaigns import select_campaign
+from campaigns.campaigns import CampaignState, CampaignStatus, select_campaign
 from campaigns.schedules import store
 from campaigns.schedules.cron import Cron, InvalidCron, read_cron
 
@@ -89,11 +89,11 @@ async def create_schedule(
     ends_at: datetime | None = None,
     claims: Mapping[str, Any] | None = None,
 ) -> Schedule:
-    """From now on it happens. Raises InvalidCron, also for a time that never comes, and CampaignNotFound."""
+    """From now on it happens. Raises InvalidCron, also for a time that never comes, CampaignNotFound, CampaignState."""
     made = Schedule(UUID(int=0), org_id, name, campaign_id, action, cron, time_zone, missed, ends_at=ends_at)
     made = _plan(replace(made, id=new_id(), time_zone=made.read_cron().zone.key))
     async with db.system() if claims is None else db.request(claims) as connection:
-        await select_campaign(connection, org_id, campaign_id)
+        await _check_action(connection, made)
         await store.insert_schedule(connection, vars(made))
         return await _select(connection, org_id, made.id)
 
@@ -107,11 +107,20 @@ async def edit_schedule(
     claims: Mapping[str, Any] | None = None,
 ) -> Schedule:
     """`changed`: by the names of Schedule. Times that passed while it was off are not made up for. Raises
-    ScheduleNotFound, InvalidCron."""
+    ScheduleNotFound, InvalidCron, CampaignState."""
     async with db.system() if claims is None else db.request(claims) as connection:
         edited = _plan(replace(await _select(connection, org_id, schedule_id, lock=True), **dict(changed)))
+        if "action" in changed:
+            await _check_action(connection, edited)
         await store.update_schedule(connection, vars(edited))
         return await _select(connection, org_id, schedule_id)
+
+
+async def _check_action(connection: Connection, schedule: Schedule) -> None:
+    """Raises CampaignNotFound; CampaignState where the campaign is over and the action is for one that is not."""
+    campaign = await select_campaign(connection, schedule.org_id, schedule.campaign_id)
+    if campaign.status is CampaignStatus.FINISHED and schedule.action in (Action.START, Action.PAUSE):
+        raise CampaignState(f"The campaign is finished: there is nothing to {schedule.action}; copy or redial it.")
 
 
 def _plan(schedule: Schedule) -> Schedule:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import Header, Request
@@ -12,11 +13,12 @@ from pydantic_core import from_json
 from app.api.campaigns.shapes import NewCampaign, NewCampaignEdit, NewCampaignSettings
 from app.api.dependencies import State
 from app.auth.principal import Principal
+from app.clock import utc_now
 from app.ids import E164
 from campaigns.campaigns import Plan
 from campaigns.creating import Once
 from campaigns.lifecycle.editing import PLAIN, Edit
-from campaigns.lifecycle.settings import MODELS, check_settings
+from campaigns.lifecycle.settings import MODELS, InvalidSettings, check_settings
 from campaigns.rules.retries import RetryRule
 from telephony import reading_store
 from telephony.lines.numbers import parse_number
@@ -24,6 +26,13 @@ from telephony.lines.numbers import parse_number
 Model = TypeVar("Model", bound=BaseModel)
 IdempotencyKey = Annotated[str, Header(max_length=255, description="The same key again makes nothing new.")]
 TIMES = ("starts_at", "deadline_at")
+
+
+def check_deadline(deadline_at: datetime | None) -> None:
+    """Raises InvalidSettings for one that has passed: nobody would be called."""
+    if deadline_at is not None and deadline_at <= utc_now():
+        fault = {"path": "body.deadline_at", "message": "must lie ahead"}
+        raise InvalidSettings("The deadline has passed.", errors=[fault])
 
 
 def read_model(model: type[Model], value: Any, faults: list[Any]) -> Model:
@@ -86,6 +95,7 @@ def hash_form(form: Mapping[str, Any], file: BinaryIO, key: str) -> Once | None:
 
 async def read_plan(state: State, principal: Principal, fields: NewCampaign) -> Plan:
     """Raises InvalidNumber, InvalidSettings."""
+    check_deadline(fields.deadline_at)
     settings = read_settings(fields)
     retry = settings.pop("retry", None)
     check_settings({"retry": retry} if retry is not None else {})
@@ -115,7 +125,8 @@ async def read_plan(state: State, principal: Principal, fields: NewCampaign) -> 
 
 
 async def read_edit(state: State, principal: Principal, fields: NewCampaignEdit) -> Edit:
-    """Only what was sent. Raises InvalidNumber."""
+    """Only what was sent. Raises InvalidNumber, InvalidSettings."""
+    check_deadline(fields.deadline_at)
     sent = fields.model_fields_set
     plain = fields.model_dump(mode="json", include=set(PLAIN & sent))
     return Edit(

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request, status
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from app.api.campaigns.reading import IdempotencyKey, read_once
 from app.api.dependencies import Parts, State, require
 from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
 from app.api.wire.problems import problem_responses
+from app.api.wire.values import Instant
 from app.auth.principal import Principal, Scope
 from app.ids import CampaignId
 from campaigns.campaigns import CampaignStatus
@@ -88,13 +89,13 @@ class NewScheduledCall(BaseModel):
 
     to: str = Field(min_length=1, max_length=40)
     team: str = Field(min_length=1, max_length=63)
-    at: AwareDatetime
-    deadline_at: AwareDatetime | None = None
+    at: Instant
+    deadline_at: Instant | None = None
     from_number: str | None = Field(None, max_length=40)
     name: str | None = Field(None, max_length=200)
     time_zone: str | None = Field(None, max_length=60)
     variables: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue], max_length=100)
-    consent_at: AwareDatetime | None = None
+    consent_at: Instant | None = None
     consent_source: str | None = Field(None, max_length=500)
     retry: Settings | None = None
     calling: Settings | None = None
@@ -118,7 +119,8 @@ async def get_scheduled_calls(
 async def post_scheduled_call(
     request: Request, state: Parts, principal: Writing, body: NewScheduledCall, idempotency_key: IdempotencyKey = ""
 ) -> ScheduledCallOut:
-    """The same Idempotency-Key again answers with the call that it made."""
+    """The same Idempotency-Key again answers with the call that it made. A call that a gate forbids for good (a
+    do-not-call list, a country that is not allowed, one of your own numbers) is refused here already."""
     plan = await read_call(state, principal, body)
     once = await read_once(request, idempotency_key)
     return render_call(

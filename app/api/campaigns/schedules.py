@@ -5,11 +5,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response, status
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import Parts, require
 from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
 from app.api.wire.problems import problem_responses
+from app.api.wire.values import Instant, Title
 from app.auth.principal import Principal, Scope
 from app.ids import CampaignId
 from campaigns.schedules import schedules
@@ -68,13 +69,13 @@ class NewSchedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_NEW]})
 
-    name: str = Field(min_length=1, max_length=150)
+    name: Title = Field(max_length=150)
     campaign_id: UUID
     cron: str = Field(min_length=1, max_length=200)
     time_zone: str = Field(min_length=1, max_length=60)
     action: Action = Action.COPY
     missed: Missed = Missed.ONCE
-    ends_at: AwareDatetime | None = None
+    ends_at: Instant | None = None
 
 
 class NewScheduleEdit(BaseModel):
@@ -82,13 +83,13 @@ class NewScheduleEdit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"enabled": False}]})
 
-    name: str = Field("", min_length=1, max_length=150)
+    name: Title = Field("", max_length=150)
     cron: str = Field("", min_length=1, max_length=200)
     time_zone: str = Field("", min_length=1, max_length=60)
     action: Action = Action.COPY
     missed: Missed = Missed.ONCE
     enabled: bool = True
-    ends_at: AwareDatetime | None = None
+    ends_at: Instant | None = None
 
 
 class ScheduleRunOut(BaseModel):
@@ -139,7 +140,9 @@ async def get_schedules(
     return Page(data=[render_schedule(schedule) for schedule in found], next_cursor=following)
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, summary="Let it happen by cron", responses=problem_responses(404))
+@router.post(
+    "", status_code=status.HTTP_201_CREATED, summary="Let it happen by cron", responses=problem_responses(404, 409)
+)
 async def post_schedule(state: Parts, principal: Writing, body: NewSchedule) -> ScheduleOut:
     made = await schedules.create_schedule(
         state.db,
@@ -163,7 +166,7 @@ async def get_schedule(state: Parts, principal: Reading, schedule_id: UUID) -> S
     )
 
 
-@router.patch("/{schedule_id}", summary="Change it, or switch it off and on", responses=problem_responses(404))
+@router.patch("/{schedule_id}", summary="Change it, or switch it off and on", responses=problem_responses(404, 409))
 async def patch_schedule(state: Parts, principal: Writing, schedule_id: UUID, body: NewScheduleEdit) -> ScheduleOut:
     """Its next time is reckoned from now on."""
     changed = {name: getattr(body, name) for name in body.model_fields_set}

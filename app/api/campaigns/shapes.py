@@ -1,12 +1,15 @@
 """What campaigns look like over REST."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
+from app.api.wire.values import Instant, Region, Title
 from campaigns.campaigns import Campaign, CampaignKind, CampaignStatus, CanaryStatus, FinishReason
+from campaigns.contacts import ContactStatus
 from campaigns.rules.pacing import Mode
 
 Settings = dict[str, JsonValue]
@@ -61,6 +64,7 @@ _CAMPAIGN: dict[str, Any] = {
     "resumed_at": None,
     "finished_at": None,
 }
+_CONTACTS: dict[str, Any] = {"waiting": 21, "in_flight": 0, "finished": 0, "blocked": 0}
 _PLAN: dict[str, Any] = {
     "name": "Reminders",
     "team": "harbor-dental",
@@ -110,6 +114,14 @@ class CampaignOut(BaseModel):
     finished_at: datetime | None
 
 
+class CampaignRow(CampaignOut):
+    """A campaign in a list. `contacts`: how many, by status."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CAMPAIGN | {"contacts": _CONTACTS}]})
+
+    contacts: dict[str, int]
+
+
 class NewCampaignSettings(BaseModel):
     """How a campaign dials; what is left out has its default, or keeps its value when a campaign is changed.
 
@@ -128,14 +140,14 @@ class NewCampaignSettings(BaseModel):
 
     from_number: str | None = Field(None, max_length=40)
     max_concurrent: int = Field(5, ge=1, le=10_000)
-    calls_per_second: float = Field(1.0, gt=0, le=1000)
+    calls_per_second: float = Field(1.0, ge=0.001, le=1000)
     ring_timeout_seconds: int = Field(30, ge=15, le=120)
     mode: Mode = Mode.AI
     priority: int = Field(0, ge=-9, le=9)
-    share: float = Field(1.0, gt=0, le=1000)
-    starts_at: AwareDatetime | None = None
-    deadline_at: AwareDatetime | None = None
-    region: str | None = Field(None, pattern="^[A-Z]{2}$")
+    share: float = Field(1.0, ge=0.001, le=1000)
+    starts_at: Instant | None = None
+    deadline_at: Instant | None = None
+    region: Region | None = None
     ends_when_done: bool = True
     retry: Settings | None = None
     calling: Settings | None = None
@@ -154,7 +166,7 @@ class NewCampaign(NewCampaignSettings):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_PLAN]})
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Title
     team: str = Field(min_length=1, max_length=63)
     max_attempts: int = Field(3, ge=1, le=100)
     retry_delay_seconds: float | None = Field(None, ge=0, le=30 * 86400)
@@ -168,7 +180,7 @@ class NewCampaignEdit(NewCampaignSettings):
         extra="forbid", json_schema_extra={"examples": [{"calls_per_second": 2.0, "name": "Reminders, again"}]}
     )
 
-    name: str | None = Field(None, min_length=1, max_length=200)
+    name: Title = ""
     team: str | None = Field(None, min_length=1, max_length=63)
 
 
@@ -229,3 +241,9 @@ def render_campaign(campaign: Campaign, report: dict[str, Any] | None = None) ->
         resumed_at=campaign.resumed_at,
         finished_at=campaign.finished_at,
     )
+
+
+def render_row(campaign: Campaign, counts: Mapping[str, int]) -> CampaignRow:
+    """`counts`: contacts by status, which are left out where there are none."""
+    contacts = {status.value.replace("-", "_"): counts.get(status.value, 0) for status in ContactStatus}
+    return CampaignRow(**dict(render_campaign(campaign)), contacts=contacts)

@@ -27,6 +27,13 @@ MARK = "whsec_"
 """What secrets of Standard Webhooks begin with."""
 
 
+class EndpointOff(Conflict):
+    """Nothing is sent to an endpoint that is turned off."""
+
+    code = "webhook_endpoint_off"
+    title = "The endpoint is turned off"
+
+
 class EndpointNotFound(NotFound):
     """The organization has no such webhook endpoint."""
 
@@ -200,9 +207,11 @@ async def remove_endpoint(
 async def send_test(
     db: Database, org_id: OrgId, endpoint_id: UUID, *, claims: Mapping[str, Any] | None = None
 ) -> Endpoint:
-    """Queue a delivery of kind `webhook.test`; the log tells what came of it. Raises EndpointNotFound."""
+    """Queue a delivery of kind `webhook.test`; the log tells what came of it. Raises EndpointNotFound, EndpointOff."""
     async with db.system() if claims is None else db.request(claims) as connection:
         endpoint = _read(await endpoint_store.select_endpoint(connection, org_id, endpoint_id))
+    if not endpoint.enabled:
+        raise EndpointOff("This endpoint is turned off: nothing is sent to it. Turn it on, then test it.")
     async with db.system() as connection:
         await store.insert_test(connection, org_id, endpoint_id)
     return endpoint
