@@ -1,6 +1,6 @@
 """What a campaign is: what someone asks for, what is kept of it, how far it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -138,13 +138,42 @@ async def list_campaigns(
     *,
     claims: Mapping[str, Any] | None = None,
     kind: CampaignKind | None = CampaignKind.LIST,
+    status: CampaignStatus | None = None,
+    name: str | None = None,
     before: tuple[datetime, UUID] | None = None,
     limit: int | None = None,
 ) -> list[Campaign]:
-    """Newest first; `kind` None: every kind; `before`: the instant and id of the last one seen."""
+    """Newest first; `kind`, `status` None: every one; `name`: a part of it; `before`: the instant and id of the last
+    one seen."""
     async with db.system() if claims is None else db.request(claims) as connection:
-        rows = await store.select_campaigns(connection, org_id, kind=kind, before=before, limit=limit)
+        rows = await store.select_campaigns(
+            connection, org_id, kind=kind, status=status, name=name, before=before, limit=limit
+        )
     return [read_campaign(row) for row in rows]
+
+
+async def count_contacts(
+    db: Database, org_id: OrgId, campaign_ids: Sequence[CampaignId], *, claims: Mapping[str, Any] | None = None
+) -> dict[CampaignId, dict[str, int]]:
+    """Contacts of each of these campaigns by status, where there are any."""
+    async with db.system() if claims is None else db.request(claims) as connection:
+        rows = await store.sum_contacts(connection, org_id, campaign_ids)
+    counts: dict[CampaignId, dict[str, int]] = {}
+    for row in rows:
+        counts.setdefault(row["campaign_id"], {})[row["status"]] = row["count"]
+    return counts
+
+
+async def delete_campaign(
+    db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
+) -> None:
+    """A draft, with its contacts: nobody was called. Raises CampaignNotFound, CampaignState."""
+    async with db.system() if claims is None else db.request(claims) as connection:
+        campaign = await select_campaign(connection, org_id, campaign_id)
+        if campaign.status is not CampaignStatus.DRAFT:
+            raise CampaignState(f"The campaign is {campaign.status.value}; only a draft can be deleted.")
+        if not await store.delete_draft(connection, org_id, campaign_id):
+            raise CampaignState("An import runs into this draft, or another campaign was made of it.")
 
 
 async def select_campaign(connection: Connection, org_id: OrgId, campaign_id: CampaignId) -> Campaign:

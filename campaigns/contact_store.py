@@ -1,6 +1,8 @@
 """The SQL of contacts as people read them. Every function takes the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from app.db import Connection, Row
@@ -8,6 +10,58 @@ from app.db import Connection, Row
 
 async def select_contact(connection: Connection, org_id: UUID, contact_id: UUID) -> Row | None:
     return await connection.fetchrow("select * from contacts where org_id = $1 and id = $2", org_id, contact_id)
+
+
+async def lock_contact(connection: Connection, org_id: UUID, contact_id: UUID) -> Row | None:
+    """Nobody claims it until the transaction ends."""
+    return await connection.fetchrow(
+        "select * from contacts where org_id = $1 and id = $2 for update", org_id, contact_id
+    )
+
+
+async def update_contact(
+    connection: Connection,
+    org_id: UUID,
+    contact_id: UUID,
+    *,
+    name: str | None,
+    time_zone: str | None,
+    variables: Mapping[str, Any],
+    callback_at: datetime | None,
+    due_at: datetime,
+) -> None:
+    """One that waits."""
+    await connection.execute(
+        """
+        update contacts set name = $3, time_zone = $4, variables = $5, callback_at = $6, due_at = $7
+        where org_id = $1 and id = $2 and status = 'waiting'
+        """,
+        org_id,
+        contact_id,
+        name,
+        time_zone,
+        dict(variables),
+        callback_at,
+        due_at,
+    )
+
+
+async def set_removed(
+    connection: Connection, org_id: UUID, contact_id: UUID, *, disposition: str, by: str, reason: str
+) -> None:
+    """One that waits is never called by this campaign; its row and its calls stay."""
+    await connection.execute(
+        """
+        update contacts set status = 'blocked', disposition = $3, blocked_by = $4, blocked_reason = $5,
+                            callback_at = null, finished_at = now()
+        where org_id = $1 and id = $2 and status = 'waiting'
+        """,
+        org_id,
+        contact_id,
+        disposition,
+        by,
+        reason,
+    )
 
 
 async def select_contacts(

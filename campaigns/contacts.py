@@ -1,4 +1,4 @@
-"""Contacts, read: whom a campaign calls, and how far it is with them."""
+"""Contacts: whom a campaign calls, and how far it is with them; one at a time, changed or taken out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,39 @@ from enum import StrEnum
 from typing import Any
 
 from app.db import Connection, Row
-from app.errors import NotFound
+from app.errors import Conflict, InvalidInput, NotFound
 from app.ids import E164, CampaignId, ContactId, OrgId
 from campaigns import contact_store
+from campaigns.rules.calling.zones import read_place
+from campaigns.rules.dispositions import Disposition
 
 
 class ContactNotFound(NotFound):
     """The organization has no such contact."""
 
     code = "contact_not_found"
+
+
+class ContactState(Conflict):
+    """The contact's status does not allow this."""
+
+    code = "contact_state"
+
+
+class UnknownTimeZone(InvalidInput):
+    """No time zone of a place."""
+
+    code = "unknown_time_zone"
+
+
+class CallbackPast(InvalidInput):
+    """Nobody can be called again in the past."""
+
+    code = "callback_past"
+
+
+BY_HAND = "hand"
+"""Who blocked a contact that somebody took out; otherwise it is a gate."""
 
 
 class ContactStatus(StrEnum):
@@ -30,7 +54,7 @@ class ContactStatus(StrEnum):
 @dataclass(frozen=True)
 class Contact:
     """`phones`: in the order they are tried, at least one. `next_phone`: the one dialed next. `due_at`: not before.
-    `line`: of the file it came from. `blocked_by`: the gate that said never."""
+    `line`: of the file it came from. `blocked_by`: the gate that said never, or BY_HAND."""
 
     id: ContactId
     org_id: OrgId
@@ -61,6 +85,56 @@ async def load_contact(connection: Connection, org_id: OrgId, contact_id: Contac
     if row is None:
         raise ContactNotFound("There is no such contact.")
     return read_contact(row)
+
+
+async def edit_contact(
+    connection: Connection, org_id: OrgId, contact_id: ContactId, changed: Mapping[str, Any], *, now: datetime
+) -> Contact:
+    """One that waits. `changed`: `name`, `time_zone`, `callback_at` (due then; None: now) and `variables` (merged as
+    by RFC 7396: None takes one away). Raises ContactNotFound, ContactState, UnknownTimeZone, CallbackPast."""
+    contact = await _lock_waiting(connection, org_id, contact_id)
+    zone, callback_at = changed.get("time_zone", contact.time_zone), changed.get("callback_at", contact.callback_at)
+    if "time_zone" in changed and zone is not None and (zone := read_place(zone)) is None:
+        fault = {"path": "body.time_zone", "message": "no time zone"}
+        raise UnknownTimeZone("That is no time zone; write one like America/New_York.", errors=[fault])
+    if "callback_at" in changed and callback_at is not None and callback_at <= now:
+        fault = {"path": "body.callback_at", "message": "must lie ahead"}
+        raise CallbackPast("callback_at must lie ahead; null calls as soon as every gate allows.", errors=[fault])
+    merged = {**contact.variables, **changed.get("variables", {})}
+    await contact_store.update_contact(
+        connection,
+        org_id,
+        contact_id,
+        name=changed.get("name", contact.name),
+        time_zone=zone,
+        variables={name: value for name, value in merged.items() if value is not None},
+        callback_at=callback_at,
+        due_at=(callback_at or now) if "callback_at" in changed else contact.due_at,
+    )
+    return await load_contact(connection, org_id, contact_id)
+
+
+async def remove_contact(connection: Connection, org_id: OrgId, contact_id: ContactId, *, reason: str) -> Contact:
+    """One that waits becomes blocked, by hand: it is never called, and what is known of it stays. Raises
+    ContactNotFound, ContactState."""
+    await _lock_waiting(connection, org_id, contact_id)
+    await contact_store.set_removed(
+        connection, org_id, contact_id, disposition=Disposition.BLOCKED, by=BY_HAND, reason=reason
+    )
+    return await load_contact(connection, org_id, contact_id)
+
+
+async def _lock_waiting(connection: Connection, org_id: OrgId, contact_id: ContactId) -> Contact:
+    """Raises ContactNotFound, ContactState."""
+    row = await contact_store.lock_contact(connection, org_id, contact_id)
+    if row is None:
+        raise ContactNotFound("There is no such contact.")
+    contact = read_contact(row)
+    if contact.status is ContactStatus.IN_FLIGHT:
+        raise ContactState("The contact is being called now; change it when the call has ended.")
+    if contact.status is not ContactStatus.WAITING:
+        raise ContactState(f"The contact is {contact.status.value}; only one that waits can be changed.")
+    return contact
 
 
 async def list_contacts(

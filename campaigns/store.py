@@ -116,14 +116,18 @@ async def select_campaigns(
     org_id: UUID,
     *,
     kind: str | None = None,
+    status: str | None = None,
+    name: str | None = None,
     before: tuple[datetime, UUID] | None = None,
     limit: int | None = None,
 ) -> Sequence[Row]:
-    """Newest first, from after `before` on; all of them without a limit, every kind without one named."""
+    """Newest first, from after `before` on; all of them without a limit, every kind and status without one named.
+    `name`: a part of it, in any case."""
     return await connection.fetch(
         f"""
         {_CAMPAIGN} where c.org_id = $1 and ($2::timestamptz is null or (c.created_at, c.id) < ($2, $3::uuid))
-          and ($5::text is null or c.kind = $5)
+          and ($5::text is null or c.kind = $5) and ($6::text is null or c.status = $6)
+          and ($7::text is null or position(lower($7) in lower(c.name)) > 0)
         order by c.created_at desc, c.id desc limit $4
         """,
         org_id,
@@ -131,7 +135,37 @@ async def select_campaigns(
         before[1] if before else None,
         limit,
         kind,
+        status,
+        name,
     )
+
+
+async def sum_contacts(connection: Connection, org_id: UUID, campaign_ids: Sequence[UUID]) -> Sequence[Row]:
+    """(campaign_id, status, count): contacts of these campaigns, summed from few rows."""
+    return await connection.fetch(
+        """
+        select campaign_id, status, sum(count)::bigint as count from campaign_counts
+        where org_id = $1 and campaign_id = any($2) and what = 'contacts' group by 1, 2
+        """,
+        org_id,
+        list(campaign_ids),
+    )
+
+
+async def delete_draft(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
+    """With its contacts and imports. False where it is no draft, an import still runs into it, or a campaign was made
+    of it."""
+    row = await connection.fetchrow(
+        """
+        delete from campaigns c where org_id = $1 and id = $2 and status = 'draft'
+          and not exists (select from imports where campaign_id = c.id and status = 'running')
+          and not exists (select from campaigns where org_id = $1 and parent_id = c.id)
+        returning id
+        """,
+        org_id,
+        campaign_id,
+    )
+    return row is not None
 
 
 async def finish_campaigns(connection: Connection) -> Sequence[UUID]:

@@ -5,7 +5,7 @@ import io
 import tempfile
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -44,7 +44,53 @@ async def test_a_file_becomes_a_campaign_whose_bad_rows_are_reported_with_line_a
     stored = (await api.client.get(f"{CAMPAIGNS}/{campaign['id']}", headers=headers)).json()
     assert stored == campaign
     listed = (await api.client.get(CAMPAIGNS, headers=headers)).json()
-    assert listed == {"data": [campaign], "next_cursor": None}
+    contacts = {"waiting": 2, "in_flight": 0, "finished": 0, "blocked": 0}
+    assert listed == {"data": [campaign | {"contacts": contacts}], "next_cursor": None}
+
+
+async def test_the_list_is_narrowed_by_status_and_name_and_a_word_that_is_no_status_is_refused(api: Api) -> None:
+    headers = await api.key(Role.SUPERVISOR)
+    one = (await create(api, headers, name="Recall of May")).json()["id"]
+    await create(api, headers, name="100 % Surveys")
+    await api.client.post(f"{CAMPAIGNS}/{one}/start", headers=headers)
+
+    async def names(**query: Any) -> list[str]:
+        answer = await api.client.get(CAMPAIGNS, headers=headers, params=query)
+        return [row["name"] for row in answer.json()["data"]]
+
+    assert await names(status="running") == ["Recall of May"]
+    assert await names(status="draft", name="recall") == []
+    assert await names(name="% s") == ["100 % Surveys"]
+    first = (await api.client.get(CAMPAIGNS, headers=headers, params={"limit": 1})).json()
+    assert await names(limit=1, cursor=first["next_cursor"]) == ["Recall of May"]
+    assert_problem(await api.client.get(CAMPAIGNS, headers=headers, params={"status": "nope"}), 422, "invalid_input")
+
+
+async def test_a_draft_is_deleted_with_its_contacts_and_nothing_that_ever_ran_is(api: Api) -> None:
+    headers, supervisor = await api.key(Role.ADMIN), await api.key(Role.SUPERVISOR)
+    draft, ran = [(await create(api, headers)).json()["id"] for _ in range(2)]
+    await api.client.post(f"{CAMPAIGNS}/{ran}/start", headers=headers)
+    stranger = await api.key(org_id=await api.other_organization())
+    assert_problem(await api.client.delete(f"{CAMPAIGNS}/{draft}", headers=supervisor), 403, "forbidden")
+    assert_problem(await api.client.delete(f"{CAMPAIGNS}/{draft}", headers=stranger), 404, "campaign_not_found")
+    assert_problem(await api.client.delete(f"{CAMPAIGNS}/{ran}", headers=headers), 409, "campaign_state")
+    assert (await api.client.delete(f"{CAMPAIGNS}/{draft}", headers=headers)).status_code == 204
+    assert_problem(await api.client.delete(f"{CAMPAIGNS}/{draft}", headers=headers), 404, "campaign_not_found")
+    async with api.db.system() as connection:
+        left = await connection.fetch("select distinct campaign_id::text as id from contacts")
+    assert [row["id"] for row in left] == [ran]
+
+
+async def test_a_draft_of_which_a_campaign_was_made_or_into_which_an_import_runs_is_kept(api: Api) -> None:
+    headers = await api.key(Role.ADMIN)
+    draft = (await create(api, headers)).json()["id"]
+    async with api.db.system() as connection:
+        await connection.execute("update campaigns set parent_id = id where id = $1", UUID(draft))
+    assert_problem(await api.client.delete(f"{CAMPAIGNS}/{draft}", headers=headers), 409, "campaign_state")
+    async with api.db.system() as connection:
+        await connection.execute("update campaigns set parent_id = null where id = $1", UUID(draft))
+        await connection.execute("update imports set status = 'running' where campaign_id = $1", UUID(draft))
+    assert_problem(await api.client.delete(f"{CAMPAIGNS}/{draft}", headers=headers), 409, "campaign_state")
 
 
 async def test_a_campaign_is_started_paused_and_watched(api: Api) -> None:

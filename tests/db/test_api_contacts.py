@@ -6,6 +6,7 @@ import pytest
 
 from app.auth.principal import Role
 from app.ids import CampaignId, new_id
+from campaigns.outcomes.progress import read_progress
 from tests.db.api_world import Api, assert_problem
 from tests.db.gate_world import add_campaign, add_contact, add_dial
 
@@ -124,3 +125,69 @@ async def test_contacts_of_others_are_not_there(api: Api) -> None:
         assert_problem(answer, 404, "contact_not_found")
     listed = await api.client.get(CONTACTS, headers=stranger, params={"campaign_id": str(one.campaign_id)})
     assert listed.json()["data"] == []
+
+
+async def test_a_contact_that_waits_is_changed_and_only_what_is_sent(api: Api) -> None:
+    campaign = await add_campaign(api.db, api.org_id, calling=ALWAYS)
+    one = await add_contact(api.db, api.org_id, campaign, name="Ada", variables={"day": "Monday", "note": "x"})
+    headers, path = await api.key(Role.SUPERVISOR), f"{CONTACTS}/{one.contact_id}"
+    later = (datetime.now(UTC) + timedelta(days=2)).replace(microsecond=0)
+    sent = {"time_zone": "america/chicago", "callback_at": later.isoformat(), "variables": {"day": "May", "note": None}}
+    edited = (await api.client.patch(path, headers=headers, json=sent)).json()
+    assert (edited["name"], edited["time_zone"], edited["variables"]) == ("Ada", "America/Chicago", {"day": "May"})
+    assert datetime.fromisoformat(edited["callback_at"]) == datetime.fromisoformat(edited["due_at"]) == later
+    again = (await api.client.patch(path, headers=headers, json={"callback_at": None, "name": "Bo"})).json()
+    assert (again["name"], again["callback_at"], again["variables"]) == ("Bo", None, {"day": "May"})
+    assert datetime.fromisoformat(again["due_at"]) < later
+    assert (await api.client.get(path, headers=headers)).json() == again
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        ({"time_zone": "EST"}, "unknown_time_zone"),
+        ({"callback_at": "2020-01-01T00:00:00Z"}, "callback_past"),
+        ({"callback_at": "9999-12-31T23:59:59-12:00"}, "invalid_input"),
+        ({"phone": "+12025550111"}, "invalid_input"),
+    ],
+)
+async def test_what_a_contact_cannot_be_is_refused(api: Api, sent: dict[str, str], code: str) -> None:
+    one = await add_contact(api.db, api.org_id, await add_campaign(api.db, api.org_id))
+    answer = await api.client.patch(f"{CONTACTS}/{one.contact_id}", headers=await api.key(), json=sent)
+    assert_problem(answer, 422, code)
+
+
+async def test_a_contact_that_is_taken_out_is_blocked_with_the_reason_and_never_called(api: Api) -> None:
+    one = await add_contact(api.db, api.org_id, await add_campaign(api.db, api.org_id, calling=ALWAYS), attempts_made=1)
+    headers, path = await api.key(Role.SUPERVISOR), f"{CONTACTS}/{one.contact_id}"
+    removed = (await api.client.delete(path, headers=headers, params={"reason": "asked by mail"})).json()
+    told = {name: removed[name] for name in ("status", "disposition", "blocked_by", "blocked_reason", "attempts_made")}
+    assert told == {
+        "status": "blocked",
+        "disposition": "blocked",
+        "blocked_by": "hand",
+        "blocked_reason": "asked by mail",
+        "attempts_made": 1,
+    }
+    why = (await api.client.get(f"{path}/why", headers=headers)).json()
+    assert (why["summary"], why["next_at"]) == ("blocked for good by hand: asked by mail", None)
+    assert_problem(await api.client.delete(path, headers=headers), 409, "contact_state")
+    async with api.db.system() as connection:
+        progress = await read_progress(connection, api.org_id, one.campaign_id)
+    assert (progress.contacts["waiting"], progress.contacts["blocked"]) == (0, 1)
+
+
+@pytest.mark.parametrize("status", ["in-flight", "finished", "blocked"])
+async def test_a_contact_that_does_not_wait_is_not_changed(api: Api, status: str) -> None:
+    one = await add_contact(api.db, api.org_id, await add_campaign(api.db, api.org_id), status=status)
+    headers, path = await api.key(), f"{CONTACTS}/{one.contact_id}"
+    assert_problem(await api.client.patch(path, headers=headers, json={"name": "Bo"}), 409, "contact_state")
+    assert_problem(await api.client.delete(path, headers=headers), 409, "contact_state")
+
+
+async def test_contacts_of_others_and_by_viewers_are_not_changed(api: Api) -> None:
+    one = await add_contact(api.db, api.org_id, await add_campaign(api.db, api.org_id))
+    path, stranger = f"{CONTACTS}/{one.contact_id}", await api.key(org_id=await api.other_organization())
+    assert_problem(await api.client.patch(path, headers=stranger, json={"name": "x"}), 404, "contact_not_found")
+    assert_problem(await api.client.delete(path, headers=stranger), 404, "contact_not_found")
+    assert_problem(await api.client.delete(path, headers=await api.key(Role.VIEWER)), 403, "forbidden")

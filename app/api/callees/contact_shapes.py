@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.wire.values import Instant
 from campaigns.contacts import ContactStatus
 from campaigns.gates.gates import Gate
 
@@ -45,7 +46,7 @@ VERDICTS: list[dict[str, Any]] = [
 
 class ContactOut(BaseModel):
     """One row of a campaign's list. `next_phone`: the number dialed next. `due_at`: not before. `line`: of the file it
-    came from. `blocked_by`: the gate that said never."""
+    came from. `blocked_by`: the gate that said never, or "hand": somebody took it out."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [CONTACT]})
 
@@ -69,6 +70,26 @@ class ContactOut(BaseModel):
     callback_at: datetime | None
     created_at: datetime
     finished_at: datetime | None
+
+
+class NewContactEdit(BaseModel):
+    """What to change of a contact that waits; what is left out stays. `callback_at`: called then, and not before; null:
+    as soon as every gate allows. `variables` are merged into what is there: null takes one away."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"time_zone": "America/Chicago", "callback_at": "2026-11-21T15:00:00Z"},
+                {"variables": {"appointment": "Wednesday at nine", "note": None}},
+            ]
+        },
+    )
+
+    name: str | None = Field(None, max_length=200)
+    time_zone: str | None = Field(None, max_length=60)
+    callback_at: Instant | None = None
+    variables: dict[str, str | None] = Field(default_factory=dict[str, str | None], max_length=200)
 
 
 class VerdictOut(BaseModel):

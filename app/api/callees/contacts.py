@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from app.api.callees.contact_shapes import ContactOut, VerdictOut, WhyOut
+from app.api.callees.contact_shapes import ContactOut, NewContactEdit, VerdictOut, WhyOut
 from app.api.dependencies import Parts, require
 from app.api.wire.pages import Cursor, Limit, Page, read_text_cursor, split_page, write_text_cursor
 from app.api.wire.problems import problem_responses
@@ -14,7 +14,15 @@ from app.auth.principal import Principal, Scope
 from app.clock import utc_now
 from app.errors import InvalidInput
 from app.ids import CampaignId, ContactId
-from campaigns.contacts import Contact, ContactStatus, find_contacts, list_contacts, load_contact
+from campaigns.contacts import (
+    Contact,
+    ContactStatus,
+    edit_contact,
+    find_contacts,
+    list_contacts,
+    load_contact,
+    remove_contact,
+)
 from campaigns.gates.why import why
 from telephony.lines.numbers import parse_number
 from telephony.reading_store import select_country
@@ -22,6 +30,7 @@ from telephony.reading_store import select_country
 router = APIRouter(prefix="/api/v1/contacts", tags=["Contacts"], responses=problem_responses())
 
 Reading = Annotated[Principal, require(Scope.CAMPAIGNS_READ)]
+Writing = Annotated[Principal, require(Scope.CAMPAIGNS_WRITE)]
 
 _Campaign = Annotated[UUID | None, Query(description="All contacts of this campaign, in the order of their numbers.")]
 _Phone = Annotated[str | None, Query(max_length=40, description="Everyone with this number, in any campaign.")]
@@ -70,6 +79,29 @@ async def get_contacts(
 async def get_contact(state: Parts, principal: Reading, contact_id: UUID) -> ContactOut:
     async with state.db.request(principal.claims()) as connection:
         return render_contact(await load_contact(connection, principal.org_id, ContactId(contact_id)))
+
+
+@router.patch("/{contact_id}", summary="Change a contact that waits", responses=problem_responses(404, 409))
+async def patch_contact(state: Parts, principal: Writing, contact_id: UUID, body: NewContactEdit) -> ContactOut:
+    """Whether its campaign runs or not. Numbers stay: who has another one is another contact."""
+    changed = {name: getattr(body, name) for name in body.model_fields_set}
+    async with state.db.request(principal.claims()) as connection:
+        edited = await edit_contact(connection, principal.org_id, ContactId(contact_id), changed, now=utc_now())
+    return render_contact(edited)
+
+
+@router.delete("/{contact_id}", summary="Take a contact out", responses=problem_responses(404, 409))
+async def delete_contact(
+    state: Parts,
+    principal: Writing,
+    contact_id: UUID,
+    reason: Annotated[str, Query(min_length=1, max_length=500, description="Why; it is kept.")] = "taken out",
+) -> ContactOut:
+    """It is blocked, with the reason, and never called by this campaign; what is known of it stays. Other campaigns may
+    call the number: for all of them there is the do-not-call list."""
+    async with state.db.request(principal.claims()) as connection:
+        removed = await remove_contact(connection, principal.org_id, ContactId(contact_id), reason=reason)
+    return render_contact(removed)
 
 
 @router.get("/{contact_id}/why", summary="Why a contact is called, or not", responses=problem_responses(404))

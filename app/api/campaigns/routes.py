@@ -4,17 +4,19 @@ import asyncio
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, status
+from fastapi import APIRouter, Query, Request, Response
+from fastapi import status as http_status
 from starlette.datastructures import UploadFile
 
 from app.api.campaigns.reading import IdempotencyKey, hash_form, read_edit, read_form, read_json, read_once, read_plan
-from app.api.campaigns.shapes import UPLOAD, CampaignOut, NewCampaignEdit, render_campaign
+from app.api.campaigns.shapes import UPLOAD, CampaignOut, CampaignRow, NewCampaignEdit, render_campaign, render_row
 from app.api.dependencies import Parts, State, require
 from app.api.wire.pages import Cursor, Limit, Page, read_cursor, split_page, write_cursor
 from app.api.wire.problems import problem_responses
-from app.auth.principal import Principal, Scope
+from app.auth.principal import Principal, Role, Scope
 from app.ids import CampaignId, OrgId
 from campaigns import campaigns
+from campaigns.campaigns import CampaignStatus
 from campaigns.creating import create_campaign, create_campaign_from_file
 from campaigns.lifecycle.control import finish_campaign, pause_campaign, start_campaign
 from campaigns.lifecycle.editing import edit_campaign
@@ -27,19 +29,32 @@ Writing = Annotated[Principal, require(Scope.CAMPAIGNS_WRITE)]
 
 @router.get("", summary="Campaigns, newest first")
 async def get_campaigns(
-    state: Parts, principal: Reading, limit: Limit = 50, cursor: Cursor = None
-) -> Page[CampaignOut]:
+    state: Parts,
+    principal: Reading,
+    status: Annotated[CampaignStatus | None, Query(description="Only these.")] = None,
+    name: Annotated[str | None, Query(max_length=200, description="Only those whose name has this in it.")] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[CampaignRow]:
+    """Each with its contacts by status."""
     rows = await campaigns.list_campaigns(
-        state.db, principal.org_id, **_as(principal), before=read_cursor(cursor), limit=limit + 1
+        state.db,
+        principal.org_id,
+        status=status,
+        name=name,
+        before=read_cursor(cursor),
+        limit=limit + 1,
+        **_as(principal),
     )
     found, more = split_page(rows, limit)
+    counts = await campaigns.count_contacts(state.db, principal.org_id, [one.id for one in found], **_as(principal))
     following = write_cursor((found[-1].created_at, found[-1].id)) if more else None
-    return Page(data=[render_campaign(campaign) for campaign in found], next_cursor=following)
+    return Page(data=[render_row(one, counts.get(one.id, {})) for one in found], next_cursor=following)
 
 
 @router.post(
     "",
-    status_code=status.HTTP_201_CREATED,
+    status_code=http_status.HTTP_201_CREATED,
     summary="Make a campaign, of a file of contacts or empty",
     openapi_extra=UPLOAD,
     responses=problem_responses(409, 413),
@@ -78,6 +93,14 @@ async def patch_campaign(state: Parts, principal: Writing, campaign_id: UUID, bo
     """A draft, a scheduled or a paused one; calls under way end by what held when they began."""
     edit = await read_edit(state, principal, body)
     return render_campaign(await edit_campaign(*_named(state, principal, campaign_id), edit, **_as(principal)))
+
+
+@router.delete("/{campaign_id}", status_code=204, summary="Delete a draft", responses=problem_responses(404, 409))
+async def delete_campaign(state: Parts, principal: Writing, campaign_id: UUID) -> Response:
+    """With its contacts. Needs the role admin; what ever called anybody is kept."""
+    principal.demand_role(Role.ADMIN)
+    await campaigns.delete_campaign(*_named(state, principal, campaign_id), **_as(principal))
+    return Response(status_code=204)
 
 
 @router.post("/{campaign_id}/start", summary="Start or go on dialing", responses=problem_responses(404, 409))
