@@ -33,11 +33,16 @@ async def try_lock_claims(connection: Connection, org_id: UUID) -> bool:
     )
 
 
-async def count_dialers(connection: Connection, *, presence_seconds: float) -> int:
-    """Those that live."""
-    return await connection.fetchval(
-        "select count(*) from dialers where beat_at > clock_timestamp() - make_interval(secs => $1)", presence_seconds
+async def select_dialers(connection: Connection, *, presence_seconds: float) -> Row:
+    """Those that live: `count`, and `lead_seconds` of the slowest."""
+    [row] = await connection.fetch(
+        """
+        select count(*) as count, coalesce(max(lead_seconds), 0) as lead_seconds
+        from dialers where beat_at > clock_timestamp() - make_interval(secs => $1)
+        """,
+        presence_seconds,
     )
+    return row
 
 
 async def select_rooms(connection: Connection, org_id: UUID) -> Sequence[Row]:

@@ -34,7 +34,8 @@ async def claim_due(
     db: Database, org_id: OrgId, *, dialer: str, times: Times, lead_seconds: float = 0.0, most: int | None = None
 ) -> list[list[Claim]]:
     """Contacts that are due, fit under every concurrency, and have a dial slot soon, or up to `lead_seconds` later: a
-    list for each campaign that has any. `most`: of all of them together; None: no limit."""
+    list for each campaign that has any; where another dialer takes its slots earlier, so does this one. `most`: of all
+    of them together; None: no limit."""
     deadline = asyncio.get_running_loop().time() + times.lease
     async with db.system() as connection:
         await attempt_store.bound_idle(connection)
@@ -43,9 +44,10 @@ async def claim_due(
         rows = await claim_store.select_rooms(connection, org_id)
         if not any(row["dialable"] and row["due"] for row in rows):
             return []
-        dialers = await claim_store.count_dialers(connection, presence_seconds=times.presence)
-        near, plan = await _plan(connection, org_id, rows, (lead_seconds - NEAR_SECONDS, lead_seconds))
-        shares = bound({one: count_share(near.get(one, 0), soon, dialers) for one, soon in plan.items()}, most)
+        dialers = await claim_store.select_dialers(connection, presence_seconds=times.presence)
+        lead = max(lead_seconds, dialers["lead_seconds"])
+        near, plan = await _plan(connection, org_id, rows, (lead - NEAR_SECONDS, lead))
+        shares = bound({one: count_share(near[one], soon, dialers["count"]) for one, soon in plan.items()}, most)
         batches: list[list[Claim]] = []
         for row in rows:
             if limit := shares.get(row["id"], 0):

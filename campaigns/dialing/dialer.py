@@ -82,7 +82,7 @@ async def dial(dialer: Dialer) -> None:
     """Tick until told to stop, then let what is under way finish."""
     failures = 0
     await beat(dialer.db, dialer.name, dialer.clock)
-    heart = asyncio.create_task(keep_beating(dialer.db, dialer.name, dialer.clock), name="heart")
+    heart = asyncio.create_task(keep_beating(dialer.db, dialer.name, dialer.clock, lambda: dialer.lead), name="heart")
     try:
         while not dialer.stopping.is_set():
             try:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 
 from app.db import Database, DatabaseUnavailable
@@ -41,21 +42,22 @@ class DatabaseClock:
         return loop.time() - until
 
 
-async def beat(db: Database, name: str, clock: DatabaseClock) -> None:
-    """Say that dialer `name` lives, and look at the database's clock. Raises DatabaseUnavailable."""
+async def beat(db: Database, name: str, clock: DatabaseClock, *, lead_seconds: float = 0.0) -> None:
+    """Say that dialer `name` lives, and how long before their time it takes slots; look at the database's clock.
+    Raises DatabaseUnavailable."""
     loop = asyncio.get_running_loop()
     async with db.system() as connection:
-        await store.set_beat(connection, name)
+        await store.set_beat(connection, name, lead_seconds=lead_seconds)
         before = loop.time()
         instant = await store.select_now(connection)
         clock.add(before=before, instant=instant, after=loop.time())
 
 
-async def keep_beating(db: Database, name: str, clock: DatabaseClock) -> None:
+async def keep_beating(db: Database, name: str, clock: DatabaseClock, lead: Callable[[], float]) -> None:
     """Beat until cancelled. A beat that fails is tried again soon: the others wait for the next one only so long."""
     while True:
         try:
-            await beat(db, name, clock)
+            await beat(db, name, clock, lead_seconds=lead())
             await asyncio.sleep(BEAT_SECONDS)
         except DatabaseUnavailable as error:
             log.warning("a beat of this dialer was not heard", dialer=name, why=error.detail)

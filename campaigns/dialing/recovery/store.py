@@ -7,14 +7,17 @@ from uuid import UUID
 from app.db import Connection, Row
 
 
-async def set_beat(connection: Connection, name: str) -> None:
-    """The dialer lives. Not synced to disk: a beat that is lost in a crash is as good as late."""
+async def set_beat(connection: Connection, name: str, *, lead_seconds: float) -> None:
+    """The dialer lives, and takes its slots so long before their time. Not synced to disk: a beat that is
+    lost in a crash is as good as late."""
     await connection.fetchval("select set_config('synchronous_commit', 'off', true)")
     await connection.execute(
         """
-        insert into dialers (name) values ($1) on conflict (name) do update set beat_at = clock_timestamp()
+        insert into dialers (name, lead_seconds) values ($1, $2)
+        on conflict (name) do update set beat_at = clock_timestamp(), lead_seconds = excluded.lead_seconds
         """,
         name,
+        lead_seconds,
     )
 
 

@@ -13,16 +13,18 @@ from random import Random
 from campaigns.dialing.attempts import Point
 from tests.db.campaign_doomed import state
 from tests.prove.engine import books
-from tests.prove.engine.stage import POINTS, UNCERTAIN_SECONDS, Stage, Toll, count_toll, set_stage
+from tests.prove.engine.stage import NOWHERE, POINTS, UNCERTAIN_SECONDS, Stage, Toll, count_toll, set_stage
 from tests.prove.proof import Figures, Proof, Sizes
 
 CLEAN_SECONDS = 5
-AT_ONCE = 8
+AT_ONCE = 6
 DIALS_A_KILL = 20
 
 
 async def kill_many(stage: Stage, kills: int, chance: Random) -> int:
-    """So many dialers, AT_ONCE of them at a time, each killed by itself at the next point; how many died so."""
+    """So many dialers, AT_ONCE of them at a time beside a sound one, each killed by itself at the next point; how many
+    died so."""
+    sound = stage.start("kill", NOWHERE, 1)
     order = [POINTS[n % len(POINTS)] for n in range(kills)]
     running: set[int] = set()
     died = 0
@@ -36,7 +38,7 @@ async def kill_many(stage: Stage, kills: int, chance: Random) -> int:
         for pid in [pid for pid in running if state(pid) == "Z"]:
             died += await stage.reap(pid) == -signal.SIGKILL
             running.remove(pid)
-    await stage.stop(running)
+    await stage.stop((*running, sound))
     return died
 
 
