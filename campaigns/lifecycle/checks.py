@@ -7,8 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from app.db import Database, Row
+from app.http.outward import AddressForbidden, check_url
 from campaigns import store
 from campaigns.campaigns import Campaign, CampaignStatus
+from campaigns.gates.policy import OnFailure, SuppressionRule
 from campaigns.lifecycle import preflight_store
 from campaigns.lifecycle.outlook import Outlook, ReasonRow, ZoneRow
 from campaigns.rules.canary import Canary
@@ -111,7 +113,22 @@ def check_canary(campaign: Campaign, team: Row | None) -> list[Check]:
     return [Check("canary", Level.WARNING, told)]
 
 
-def check_mode(campaign: Campaign) -> Check:
+def check_mode(campaign: Campaign, there: int, known: int) -> Check:
+    """`there`, `known`: operators who take its calls, and are not offline; and all."""
     if campaign.mode is Mode.AI:
         return Check("mode", Level.OK, "agents take every call")
-    return Check("mode", Level.WARNING, f"{campaign.mode.value}: nothing is dialed while no operator is idle")
+    if there:
+        return Check("mode", Level.OK, f"{campaign.mode.value}: {there} of its {known} operators are there")
+    who = f"none of its {known} operators is there" if known else "it has no operators (trunkline operators add NAME)"
+    return Check("mode", Level.WARNING, f"{campaign.mode.value}: {who}, and nothing is dialed while nobody is idle")
+
+
+def check_suppression(rule: SuppressionRule) -> list[Check]:
+    """Nothing, or why nobody can be asked there, which would put every dial off."""
+    try:
+        if rule.url is not None:
+            check_url(rule.url, allow_loopback=True)
+    except AddressForbidden as error:
+        level = Level.ERROR if rule.on_failure is OnFailure.BLOCK else Level.WARNING
+        return [Check("suppression", level, f"nobody can be asked for vetoes: {error.detail}")]
+    return []

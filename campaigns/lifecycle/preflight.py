@@ -21,6 +21,7 @@ from campaigns.lifecycle.checks import (
     check_contacts,
     check_lines,
     check_mode,
+    check_suppression,
     check_team,
     check_times,
     check_variables,
@@ -83,7 +84,8 @@ async def run_preflight(
         *await check_lines(db, found.campaign, carriers),
         check_contacts(found.campaign, found.contacts, found.refused, len(found.first)),
         *check_times(found.campaign, zones, outlook, now),
-        check_mode(found.campaign),
+        check_mode(found.campaign, found.operators["there"], found.operators["known"]),
+        *check_suppression(found.policy.suppression),
         *check_canary(found.campaign, found.team),
     ]
     return Preflight(
@@ -100,7 +102,8 @@ async def run_preflight(
 
 @dataclass(frozen=True)
 class _Found:
-    """What the rows say. `first`: the contacts that are called first; `recent`: as `look_ahead` takes them."""
+    """What the rows say. `first`: the contacts that are called first; `recent`: as `look_ahead` takes them;
+    `operators`: how many are `there`, and `known`."""
 
     campaign: Campaign
     policy: Policy
@@ -112,6 +115,7 @@ class _Found:
     team: Row | None
     recent: Sequence[Row]
     dialing: DialingPolicy
+    operators: Mapping[str, int]
 
 
 async def _read(
@@ -136,4 +140,5 @@ async def _read(
             connection, campaign_id, window_seconds=0, window_calls=0, calls=RECENT_CALLS
         ),
         dialing=(await load_rules(connection, org_id))[1],
+        operators=await preflight_store.count_operators(connection, org_id, campaign_id),
     )

@@ -1,6 +1,6 @@
 """The SQL of a campaign's preflight. Every function takes the caller's transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from app.db import Connection, Row
@@ -49,6 +49,19 @@ async def select_first_waiting(connection: Connection, campaign_id: UUID, *, lim
         campaign_id,
         limit,
     )
+
+
+async def count_operators(connection: Connection, org_id: UUID, campaign_id: UUID) -> Mapping[str, int]:
+    """Of those who take the campaign's calls: how many are `there`, and how many are `known`."""
+    row = await connection.fetchrow(
+        """
+        select count(*) filter (where state <> 'offline') as there, count(*) as known
+        from operators where org_id = $1 and (campaigns is null or $2 = any(campaigns))
+        """,
+        org_id,
+        campaign_id,
+    )
+    return dict(row or {})
 
 
 async def is_dialer_alive(connection: Connection) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from app.errors import InvalidInput
+from app.http.outward import AddressForbidden, check_url
 from campaigns.gates.policy import SuppressionRule
 from campaigns.rules.breaker import Breaker
 from campaigns.rules.calling.caps import CapsRule
@@ -45,12 +46,17 @@ def check_settings(given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     faults: list[dict[str, str]] = []
     for name, value in given.items():
         try:
-            MODELS[name].model_validate(value)
+            read = MODELS[name].model_validate(value)
+            if isinstance(read, SuppressionRule) and read.url is not None:
+                # Not of the rule itself, which must be readable for as long as campaigns have it.
+                check_url(read.url, allow_loopback=True)
         except ValidationError as error:
             faults += [
                 {"path": ".".join(["body", name, *map(str, fault["loc"])]), "message": fault["msg"]}
                 for fault in error.errors(include_url=False, include_context=False)
             ]
+        except AddressForbidden as error:
+            faults.append({"path": f"body.{name}.url", "message": error.detail})
     if faults:
         raise InvalidSettings("The campaign's settings cannot be used:", errors=faults)
     return {name: dict(value) for name, value in given.items()}

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.auth.principal import Role
+from app.ids import new_id
 from tests.db.api_world import CALLER_ID, Api, assert_problem
 
 pytestmark = pytest.mark.db
@@ -130,6 +131,26 @@ async def test_preflight_of_what_cannot_run_is_not_ready(api: Api) -> None:
     found = (await api.client.get(f"{CAMPAIGNS}/{empty['id']}/preflight", headers=headers)).json()
     assert found["ready"] is False
     assert {check["name"] for check in found["checks"] if check["level"] == "error"} == {"team", "contacts"}
+
+
+async def test_preflight_of_a_peoples_campaign_counts_the_operators_who_take_its_calls(api: Api) -> None:
+    headers = await api.key()
+    plan = {"name": "R", "team": "reception", "mode": "progressive"}
+    ours, others = [(await api.client.post(CAMPAIGNS, headers=headers, json=plan)).json()["id"] for _ in range(2)]
+    people = [("Ada", None, "available"), ("Bo", [ours], "offline"), ("Cy", [others], "available")]
+    async with api.db.system() as connection:
+        for name, campaigns, state in people:
+            await connection.execute(
+                "insert into operators (id, org_id, name, campaigns, state) values ($1, $2, $3, $4, $5)",
+                new_id(),
+                api.org_id,
+                name,
+                campaigns,
+                state,
+            )
+    found = (await api.client.get(f"{CAMPAIGNS}/{ours}/preflight", headers=headers)).json()
+    told = {check["name"]: check["detail"] for check in found["checks"]}
+    assert told["mode"] == "progressive: 1 of its 2 operators are there"
 
 
 async def test_those_it_did_not_reach_become_a_new_campaign(api: Api) -> None:
