@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 from app.auth.principal import Role
 from app.console.callees.contacts import NobodyThere, ask_why, contacts, describe_why, list_contacts
 from app.console.callees.do_not_call import dnc
+from app.console.campaigns.options import BadOption
 from app.console.client import ApiRefused
 from app.console.dialing_rules import rules
 from app.console.webhooks import webhooks
@@ -75,7 +76,13 @@ async def test_why_tells_each_campaign_that_has_the_number(desk: Desk) -> None:
     assert there["contact"]["id"] == str(one.contact_id)
     shown = io.StringIO()
     Console(file=shown, width=200).print(describe_why(both[0]))
-    for part in ("+12025550110 Ada", "the campaign is paused", "calling-hours", "zone America/New_York", "never, as"):
+    for part in (
+        "+12025550110 Ada",
+        "the campaign is paused",
+        "calling-hours",
+        "zone America/New_York",
+        "not before the campaign is started",
+    ):
         assert part in shown.getvalue()
 
 
@@ -120,6 +127,27 @@ async def test_in_a_pipe_no_cell_is_cut_and_json_is_a_line_a_contact(desk: Desk)
     assert json.loads(line)["name"] == name
     told = (await desk.type(contacts, "why", str(one.contact_id))).stdout.splitlines()
     assert [line for line in told if "calling-hours" in line and "America/New_York" in line]
+
+
+async def test_a_contact_is_changed_and_taken_out_with_a_reason(desk: Desk) -> None:
+    campaign = await add_campaign(desk.api.db, desk.api.org_id)
+    one = str(
+        (await add_contact(desk.api.db, desk.api.org_id, campaign, variables={"day": "May", "a": "b"})).contact_id
+    )
+    words = ("--zone", "America/Chicago", "--callback-at", "2099-01-01T10:00", "--var", "day=June 1", "--var", "a=")
+    edited = json.loads((await desk.type(contacts, "edit", one, *words, "--json")).stdout)
+    assert (edited["time_zone"], edited["variables"]) == ("America/Chicago", {"day": "June 1"})
+    assert edited["callback_at"] == edited["due_at"] > "2098"
+    assert (
+        "time zone: America/Chicago, day: June 1"
+        in (await desk.type(contacts, "edit", one, "--callback-at", "now")).stdout
+    )
+    told = (await desk.type(contacts, "remove", one, "--reason", "asked by mail")).stdout
+    assert "blocked by hand: asked by mail" in told
+    with pytest.raises(ApiRefused, match="only one that waits"):
+        await desk.type(contacts, "remove", one)
+    with pytest.raises(BadOption, match="NAME=VALUE"):
+        await desk.type(contacts, "edit", one, "--var", "day")
 
 
 async def test_every_command_of_the_list_tells_programs_json(desk: Desk) -> None:

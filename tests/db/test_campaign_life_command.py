@@ -16,7 +16,7 @@ from app.auth.principal import Role
 from app.console.campaigns import life, options
 from app.console.campaigns.commands import campaign
 from app.console.campaigns.options import BadOption
-from app.console.client import NotAnId
+from app.console.client import ApiRefused, NotAnId
 from app.errors import TrunklineError
 from app.ids import CampaignId, OrgId
 from app.settings import Settings
@@ -95,6 +95,31 @@ async def test_a_campaign_is_led_from_draft_to_its_end(terminal: Terminal) -> No
     assert "finished (stopped)" in await terminal.type("finish", which)
     redial = await terminal.ask("redial", which, "--name", "Again")
     assert (redial["contacts"], redial["campaign"]["name"]) == (3, "Again")
+
+
+async def test_campaigns_are_listed_by_status_and_name_page_by_page_and_drafts_deleted(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [await terminal.ask("create", name, "--team", "reception") for name in ("Recall", "Survey", "Recall II")]
+    await terminal.add_contacts(made[0]["id"], 3)
+    await terminal.type("start", made[0]["id"], "--force")
+    monkeypatch.setattr(life, "PAGE", 2)
+    listed = await terminal.ask("list")
+    assert [row["name"] for row in listed["data"]] == ["Recall II", "Survey", "Recall"]
+    assert listed["next_cursor"] is None
+    first = await terminal.ask("list", "--limit", "2")
+    rest = await terminal.type("list", "--limit", "1", "--cursor", first["next_cursor"])
+    assert "Recall " in rest
+    assert "0 of 3 done" in rest
+    assert "--cursor" in await terminal.type("list", "--limit", "1")
+    drafts = await terminal.ask("list", "--status", "draft", "--name", "recall")
+    assert [row["name"] for row in drafts["data"]] == ["Recall II"]
+    with pytest.raises(ApiRefused, match="draft"):
+        await terminal.type("list", "--status", "nope")
+    assert "deleted" in await terminal.type("delete", made[2]["id"])
+    assert "No such campaign" in await terminal.type("list", "--name", "II")
+    with pytest.raises(ApiRefused, match="only a draft"):
+        await terminal.type("delete", made[0]["id"])
 
 
 async def test_what_is_no_id_reaches_no_other_address(terminal: Terminal) -> None:

@@ -1,4 +1,5 @@
-"""`trunkline contacts`: whom a campaign calls (`list`), and why somebody is called or not (`why PHONE|ID`)."""
+"""`trunkline contacts`: whom a campaign calls (`list`), why somebody is called or not (`why PHONE|ID`), and one contact
+changed or taken out (`edit`, `remove`)."""
 
 import asyncio
 import json
@@ -12,16 +13,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from app.console.campaigns.options import BadOption, read_instant
 from app.console.campaigns.tables import make_table
-from app.console.client import ask, open_client
-from app.console.screen import say, show
+from app.console.client import ask, open_client, read_id, request
+from app.console.screen import AsJson, say, show, tell
 from app.errors import NotFound
 from app.settings import Settings
 
 contacts = typer.Typer(no_args_is_help=True, add_completion=False, help="Contacts: whom campaigns call, and why not.")
 
+ContactId = Annotated[str, typer.Argument(metavar="CONTACT", help="The contact's id.", parser=read_id)]
+
 MOST_TOLD = 20
 NEVER = "never, as things stand"
+STARTED = "is started"
 PAGE = 200
 
 
@@ -61,6 +66,55 @@ def show_contacts(
     keys = ("id", "next_phone", "status", "due_at", "attempts_made", "name", "disposition", "blocked_by")
     rows = ([one[key] if key != "due_at" or one["status"] == "waiting" else "" for key in keys] for one in found)
     show(make_table(("ID", "NUMBER", "STATUS", "DUE", "CALLS", "NAME", "OUTCOME", "BLOCKED BY"), rows))
+
+
+@contacts.command("edit")
+def edit(
+    contact: ContactId,
+    name: Annotated[str | None, typer.Option("--name")] = None,
+    zone: Annotated[str | None, typer.Option("--zone", help="Their own time zone: America/New_York.")] = None,
+    callback_at: Annotated[
+        str | None, typer.Option("--callback-at", help="2026-11-23T14:30, by this machine's clock; now: no more.")
+    ] = None,
+    variables: Annotated[
+        list[str] | None, typer.Option("--var", help="What the agent may know: day=Tuesday; day= takes it away.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a contact that waits; what is not said stays."""
+    body: dict[str, Any] = {"name": name, "time_zone": zone}
+    body = {key: value for key, value in body.items() if value is not None}
+    if callback_at:
+        body["callback_at"] = None if callback_at == "now" else read_instant(callback_at)
+    if variables:
+        body["variables"] = dict(map(read_variable, variables))
+    tell_contact(request("PATCH", f"/contacts/{contact}", json=body), as_json=as_json)
+
+
+@contacts.command("remove")
+def remove(
+    contact: ContactId,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.")] = "taken out",
+    as_json: AsJson = False,
+) -> None:
+    """Take a contact out of its campaign: it is blocked with the reason, and never called by it."""
+    tell_contact(request("DELETE", f"/contacts/{contact}", params={"reason": reason}), as_json=as_json)
+
+
+def read_variable(text: str) -> tuple[str, str | None]:
+    """ "day=Tuesday" → ("day", "Tuesday"), "day=" → ("day", None). Raises BadOption."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise BadOption(f'"{text}" is not NAME=VALUE, like day=Tuesday.')
+    return name.strip(), value or None
+
+
+def tell_contact(contact: Mapping[str, Any], *, as_json: bool) -> None:
+    blocked = f" by {contact['blocked_by']}: {contact['blocked_reason']}" if contact["status"] == "blocked" else ""
+    told = f"{contact['id']} {contact['next_phone']} {contact['name'] or ''}: {contact['status']}{blocked}"
+    facts = {"time zone": contact["time_zone"], "callback": contact["callback_at"], **contact["variables"]}
+    more = ", ".join(f"{name}: {value}" for name, value in facts.items() if value is not None)
+    tell(contact, f"{told}\n{more}".strip(), as_json=as_json)
 
 
 async def ask_why(settings: Settings, who: str, campaign: str | None = None) -> list[dict[str, Any]]:
@@ -111,8 +165,16 @@ def describe_why(answer: Mapping[str, Any]) -> RenderableType:
     table = Table("", "gate", "verdict", "rests on", box=None, padding=(0, 1))
     # An instant that is cut is none.
     table.add_column("opens", no_wrap=True)
+    held = answer["next_at"] is None and any(_is_held(verdict) for verdict in answer["verdicts"])
     for verdict in answer["verdicts"]:
         sign = Text("✓", "green") if verdict["passed"] else Text("✗", "red")
         opens = "" if verdict["passed"] else verdict["next_at"] or "never"
+        opens = STARTED if held and _is_held(verdict) else opens
         table.add_row(sign, *map(Text, (verdict["gate"], verdict["reason"], verdict["source"] or "", opens)))
-    return Group(head, Text(answer["summary"]), table, Text(f"next possible: {answer['next_at'] or NEVER}\n"))
+    following = answer["next_at"] or (f"not before the campaign {STARTED}" if held else NEVER)
+    return Group(head, Text(answer["summary"]), table, Text(f"next possible: {following}\n"))
+
+
+def _is_held(verdict: Mapping[str, Any]) -> bool:
+    """Whether it only waits for somebody to start the campaign."""
+    return verdict["gate"] == "campaign" and not verdict["passed"] and verdict["next_at"] is not None

@@ -139,14 +139,14 @@ async def bring_in(settings: Settings, order: ImportOrder, console: Console) -> 
         campaign_id = order.campaign or await _make_draft(client, order)
         done = await _import(client, order, campaign_id, console)
         if order.rejected is not None:
-            await _save_rejected(client, done["id"], order.rejected)
+            await save_rejected(client, done["id"], order.rejected)
     console.print(show_import(done))
     if done["status"] == "failed":
         raise ImportFailed(
             f"{done['error']} {done['accepted']} contacts before that are in; mend the file and import it again."
         )
     console.print(f"Campaign {campaign_id} has them.", soft_wrap=True)
-    return {name: done[name] for name in SUMMARY}
+    return {name: done[name] for name in SUMMARY} | {"import_id": done["id"]}
 
 
 async def _preview(client: httpx.AsyncClient, order: ImportOrder) -> dict[str, Any]:
@@ -187,7 +187,7 @@ async def _send(
     return answer
 
 
-async def _save_rejected(client: httpx.AsyncClient, import_id: str, out: Path) -> None:
+async def save_rejected(client: httpx.AsyncClient, import_id: str, out: Path) -> None:
     async with client.stream("GET", f"/imports/{import_id}/rejected") as answer:
         if not answer.is_success:
             body = await answer.aread()

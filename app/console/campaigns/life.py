@@ -1,6 +1,6 @@
 """The commands of a campaign's life, `trunkline campaign create` to `finish`, through the REST API."""
 
-from typing import Annotated, Unpack
+from typing import Annotated, Any, Unpack
 
 import typer
 
@@ -17,6 +17,9 @@ class NotReady(TrunklineError):
     """The campaign's preflight found errors."""
 
     code = "not_ready"
+
+
+PAGE = 200
 
 
 @with_plan_options
@@ -44,16 +47,39 @@ def edit(
     tell(changed, tables.show_campaign(changed), as_json=as_json)
 
 
-def list_all(limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 50, as_json: AsJson = False) -> None:
-    """The campaigns, newest first."""
-    found = request("GET", "/campaigns", params={"limit": limit})
-    tell(found, tables.show_campaigns(found["data"]), as_json=as_json)
+def list_all(
+    status: Annotated[
+        str | None, typer.Option("--status", help="draft, scheduled, running, paused or finished.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Only those whose name has this in it.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
+    cursor: Annotated[str | None, typer.Option("--cursor", help="Go on where the list before ended.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The campaigns, newest first, and how far each is."""
+    asked = {"status": status, "name": name, "cursor": cursor}
+    query: dict[str, str | int] = {key: value for key, value in asked.items() if value}
+    rows: list[dict[str, Any]] = []
+    while True:
+        page = request("GET", "/campaigns", params=query | {"limit": min(PAGE, limit - len(rows))})
+        rows += page["data"]
+        if page["next_cursor"] is None or len(rows) >= limit:
+            break
+        query["cursor"] = page["next_cursor"]
+    shown = tables.show_campaigns(rows, filtered=bool(query), more=page["next_cursor"])
+    tell({"data": rows, "next_cursor": page["next_cursor"]}, shown, as_json=as_json)
 
 
 def show(campaign: Id, as_json: AsJson = False) -> None:
     """A campaign with everything that is set."""
     found = request("GET", f"/campaigns/{campaign}")
     tell(found, tables.show_campaign(found), as_json=as_json)
+
+
+def delete(campaign: Id, as_json: AsJson = False) -> None:
+    """Delete a draft with its contacts; what ever called anybody is kept."""
+    request("DELETE", f"/campaigns/{campaign}")
+    tell({"id": campaign, "deleted": True}, f"{campaign} deleted", as_json=as_json)
 
 
 def preflight(campaign: Id, as_json: AsJson = False) -> None:

@@ -28,13 +28,26 @@ def make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     return table
 
 
-def show_campaigns(campaigns: Sequence[Mapping[str, Any]]) -> RenderableType:
+def show_campaigns(
+    campaigns: Sequence[Mapping[str, Any]], *, filtered: bool = False, more: str | None = None
+) -> RenderableType:
+    """`filtered`: not all were asked for. `more`: where the next ones begin."""
     if not campaigns:
-        return Text("No campaigns yet: trunkline campaign create NAME --team TEAM")
-    return make_table(
-        ("ID", "NAME", "STATUS", "TEAM", "MADE"),
-        ((c["id"], c["name"], tell_status(c), c["team"], tell_instant(c["created_at"])) for c in campaigns),
+        return Text("No such campaign." if filtered else "No campaigns yet: trunkline campaign create NAME --team TEAM")
+    table = make_table(
+        ("ID", "NAME", "STATUS", "CONTACTS", "TEAM", "MADE"),
+        (
+            (c["id"], c["name"], tell_status(c), tell_contacts(c["contacts"]), c["team"], tell_instant(c["created_at"]))
+            for c in campaigns
+        ),
     )
+    return Group(table, Text(f"There are more: --cursor {more}")) if more else table
+
+
+def tell_contacts(contacts: Mapping[str, int]) -> str:
+    """ "120 of 450 done, 3 blocked": those that are blocked are done too."""
+    done, blocked = contacts["finished"] + contacts["blocked"], contacts["blocked"]
+    return f"{done} of {sum(contacts.values())} done" + (f", {blocked} blocked" if blocked else "")
 
 
 def tell_status(campaign: Mapping[str, Any]) -> str:
