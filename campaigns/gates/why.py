@@ -7,9 +7,13 @@ from datetime import datetime
 from app.db import Connection
 from app.ids import ContactId, OrgId
 from campaigns.contacts import Contact, ContactStatus, load_contact
+from campaigns.gates import store
 from campaigns.gates.calling import find_opening
 from campaigns.gates.gates import Candidate, Gate, Verdict, check_gates, first_refusal
 from campaigns.gates.policy import Policy, load_policy
+from campaigns.gates.suppression import NO_USABLE_ANSWER, VETOED
+from campaigns.rules.pacing import Mode
+from telephony.floor.operator_store import BEAT_LOST_SECONDS
 from telephony.toll_gate.gate import load_rules
 
 
@@ -30,19 +34,39 @@ async def why(connection: Connection, org_id: OrgId, contact_id: ContactId, *, n
     contact = await load_contact(connection, org_id, contact_id)
     policy = await load_policy(connection, contact.campaign_id)
     rules, _ = await load_rules(connection, org_id)
+    around = await load_circumstances(connection, contact_id)
     candidate = to_candidate(contact)
     verdicts = await check_gates(
         connection,
         policy,
         [candidate],
         now=now,
-        suppression={contact.id: _say_when_asked(policy)},
+        suppression={contact.id: _say_when_asked(policy, contact, around, now)},
         toll_gate=rules.why_not,
         lock=False,
     )
     found = verdicts[contact.id]
     next_at = find_next(policy, contact, found, now)
-    return Why(contact, found, next_at, summarize(contact, found, next_at, now))
+    return Why(contact, found, next_at, summarize(contact, found, next_at, now, around))
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a dial depends on beside the gates. `for_people`: operators take the calls, of whom `idle` are free.
+    `put_off`: why the last try was no dial; None where it was one. `tried`: there was a try."""
+
+    for_people: bool = False
+    idle: int = 0
+    tried: bool = False
+    put_off: str | None = None
+
+
+async def load_circumstances(connection: Connection, contact_id: ContactId) -> Circumstances:
+    row = await store.select_circumstances(connection, contact_id, beat_seconds=BEAT_LOST_SECONDS)
+    if row is None:
+        return Circumstances()
+    put_off = row["detail"] if row["status"] == "released" else None
+    return Circumstances(row["mode"] != Mode.AI, row["idle"], row["status"] is not None, put_off)
 
 
 def to_candidate(contact: Contact) -> Candidate:
@@ -72,7 +96,9 @@ def find_next(policy: Policy, contact: Contact, verdicts: Sequence[Verdict], now
     return opens
 
 
-def summarize(contact: Contact, verdicts: Sequence[Verdict], next_at: datetime | None, now: datetime) -> str:
+def summarize(
+    contact: Contact, verdicts: Sequence[Verdict], next_at: datetime | None, now: datetime, around: Circumstances
+) -> str:
     """For people."""
     if contact.status is ContactStatus.FINISHED:
         calls = "1 call" if contact.attempts_made == 1 else f"{contact.attempts_made} calls"
@@ -85,9 +111,22 @@ def summarize(contact: Contact, verdicts: Sequence[Verdict], next_at: datetime |
     if refusal is not None:
         return f"not called, {refusal.gate}: {refusal.reason}"
     if next_at is not None and next_at > now:
-        return "every gate is open; due later, as its last call left it"
-    return "called as soon as a line is free"
+        return f"every gate is open; due later{_why_later(contact, around)}"
+    if around.for_people and around.idle == 0:
+        return "called as soon as an operator is idle; none is"
+    return f"called as soon as {'an operator and a line are' if around.for_people else 'a line is'} free"
 
 
-def _say_when_asked(policy: Policy) -> Verdict:
+def _why_later(contact: Contact, around: Circumstances) -> str:
+    if around.put_off is not None:
+        return f": its last try was not dialed ({around.put_off.rstrip('.')})"
+    if contact.callback_at is not None and contact.callback_at == contact.due_at:
+        return ", when they asked to be called again"
+    return ", as its last call left it" if around.tried else ""
+
+
+def _say_when_asked(policy: Policy, contact: Contact, around: Circumstances, now: datetime) -> Verdict:
+    """What the last answer put off stays so until it is asked again; nobody is asked for this."""
+    if around.put_off and around.put_off.startswith((VETOED, NO_USABLE_ANSWER)) and contact.due_at > now:
+        return Verdict(Gate.SUPPRESSION, False, around.put_off, policy.suppression.url, contact.due_at)
     return Verdict(Gate.SUPPRESSION, True, "asked right before the dial", policy.suppression.url)

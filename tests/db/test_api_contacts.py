@@ -106,7 +106,7 @@ async def test_the_toll_gate_is_one_of_the_reasons(api: Api) -> None:
         ({"status": "in-flight"}, "is being called now"),
         (
             {"due_at": datetime(2099, 1, 1, tzinfo=UTC)},
-            "every gate is open; due later, as its last call left it",
+            "every gate is open; due later",
         ),
     ],
 )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.db import Database
-from app.ids import OrgId
+from app.ids import OrgId, new_id
 from campaigns.gates.gates import Candidate, Gate
 from campaigns.gates.why import Why, why
 from tests.db.gate_world import NOON, add_campaign, add_contact, dialed
@@ -68,3 +68,69 @@ async def test_asking_why_holds_nobody_up(db: Database, org: OrgId) -> None:
         assert (await ask(db, one)).next_at == NOON
         locks = await connection.fetchval("select count(*) from pg_locks where locktype = 'advisory'")
     assert locks == 0
+
+
+async def put_off(db: Database, one: Candidate, detail: str) -> None:
+    """The last try was released with this reason, and the contact is due again an hour after NOON."""
+    async with db.system() as connection:
+        await connection.execute(
+            """
+            insert into attempts (id, org_id, campaign_id, contact_id, ordinal, status, dialer, fence, lease_until,
+                                  detail)
+            values ($1, $2, $3, $4, 1, 'released', 'test', 1, now(), $5)
+            """,
+            new_id(),
+            one.org_id,
+            one.campaign_id,
+            one.contact_id,
+            detail,
+        )
+        await connection.execute("update contacts set due_at = $2 where id = $1", one.contact_id, NOON + HOUR)
+
+
+@pytest.mark.parametrize("answer", ["no usable answer; asked again in a minute", "vetoed: in hospital"])
+async def test_what_a_veto_put_off_is_no_open_gate(db: Database, org: OrgId, answer: str) -> None:
+    campaign = await add_campaign(db, org, suppression={"url": "https://crm.example.com/veto"})
+    one = await add_contact(db, org, campaign, due_at=NOON)
+    assert (await ask(db, one)).summary == "called as soon as a line is free"
+    await put_off(db, one, answer)
+    told = await ask(db, one)
+    assert (told.summary, told.next_at) == (f"not called, suppression: {answer}", NOON + HOUR)
+    [veto] = [verdict for verdict in told.verdicts if verdict.gate is Gate.SUPPRESSION]
+    assert (veto.passed, veto.next_at) == (False, NOON + HOUR)
+    assert (await ask(db, one, NOON + HOUR)).summary == "called as soon as a line is free"
+
+
+async def test_a_try_that_reached_no_carrier_is_told_as_what_it_was(db: Database, org: OrgId) -> None:
+    one = await add_contact(db, org, await add_campaign(db, org))
+    await put_off(db, one, "Twilio refused to dial (HTTP 429, error 20429).")
+    last = "its last try was not dialed (Twilio refused to dial (HTTP 429, error 20429))"
+    assert (await ask(db, one)).summary == f"every gate is open; due later: {last}"
+
+
+async def test_after_a_call_it_is_due_as_that_left_it(db: Database, org: OrgId) -> None:
+    one = await add_contact(db, org, await add_campaign(db, org), due_at=NOON + HOUR)
+    await dialed(db, one, HOUR)
+    assert (await ask(db, one)).summary == "every gate is open; due later, as its last call left it"
+
+
+async def test_a_contact_that_was_never_tried_is_not_said_to_have_had_a_call(db: Database, org: OrgId) -> None:
+    one = await add_contact(db, org, await add_campaign(db, org), due_at=NOON + HOUR)
+    assert (await ask(db, one)).summary == "every gate is open; due later"
+    wish = await add_contact(
+        db, org, one.campaign_id, "+12025550111", due_at=NOON + HOUR, callback_at=NOON + HOUR, attempts_made=1
+    )
+    assert (await ask(db, wish)).summary == "every gate is open; due later, when they asked to be called again"
+
+
+async def test_where_people_take_the_calls_it_waits_for_one_who_is_idle(db: Database, org: OrgId) -> None:
+    campaign = await add_campaign(db, org, mode="predictive")
+    one = await add_contact(db, org, campaign, due_at=NOON)
+    assert (await ask(db, one)).summary == "called as soon as an operator is idle; none is"
+    async with db.system() as connection:
+        await connection.execute(
+            "insert into operators (id, org_id, name, state, beat_at) values ($1, $2, 'Ben', 'available', now())",
+            new_id(),
+            org,
+        )
+    assert (await ask(db, one)).summary == "called as soon as an operator and a line are free"
