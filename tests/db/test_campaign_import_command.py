@@ -75,7 +75,7 @@ async def test_a_file_becomes_a_draft_and_its_bad_rows_a_file_to_mend(desk: Desk
         desk.file(), name="Recall", team="reception", columns={"name": "Who", "visit": "note"}, rejected=bad
     )
     summary = await bring_in(desk.settings, order, desk.console)
-    assert tuple(summary) == SUMMARY
+    assert tuple(summary) == (*SUMMARY, "import_id")
     assert [summary[k] for k in ("rows", "accepted", "rejected", "duplicates", "warnings")] == [3, 1, 1, 1, []]
     with bad.open(newline="") as file:
         assert [row[:3] for row in csv.reader(file)] == [["Who", "Mobile", "Note"], ["Bo", "12", "'=1+1"]]
@@ -129,6 +129,30 @@ async def test_the_command_ends_with_one_line_of_json(desk: Desk, monkeypatch: p
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout.strip().splitlines()[-1])
     assert {"rows", "accepted", "rejected", "duplicates", "warnings", "campaign_id"} <= set(summary)
+
+
+async def test_what_was_imported_is_listed_and_shown_after_the_command_ended(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Settings, "load", classmethod(lambda _: desk.settings))
+    order = ImportOrder(desk.file(), name="Recall", team="reception")
+    sent = [await bring_in(desk.settings, order, desk.console) for _ in range(2)]
+
+    async def type_words(*words: str) -> str:
+        typed = await asyncio.to_thread(CliRunner().invoke, commands, list(words))
+        assert typed.exit_code == 0, typed.output
+        return typed.stdout
+
+    listed = await type_words("imports")
+    assert all(one["import_id"] in listed for one in sent)
+    page = json.loads((await type_words("imports", "--limit", "1", "--json")).splitlines()[-1])
+    assert [one["id"] for one in page["data"]] == [sent[1]["import_id"]]
+    assert sent[0]["import_id"] in await type_words("imports", "--cursor", page["next_cursor"])
+    assert sent[1]["import_id"] not in await type_words("imports", "--campaign", str(sent[0]["campaign_id"]))
+    bad = desk.folder / "mend.csv"
+    shown = await type_words("show-import", sent[0]["import_id"], "--rejected", str(bad))
+    assert all(words in shown for words in ("recall.csv into campaign", "finished", "1 rejected, 1 repeated."))
+    assert "import_reason" in bad.read_text()
 
 
 def test_a_mapping_that_says_nothing_is_refused() -> None:

@@ -132,7 +132,7 @@ async def look_at(settings: Settings, order: ImportOrder, console: Console) -> d
 
 
 async def bring_in(settings: Settings, order: ImportOrder, console: Console) -> dict[str, Any]:
-    """The SUMMARY of the import. Raises ImportFailed, NoCampaignNamed, ApiRefused, ApiUnreachable."""
+    """The SUMMARY of the import, and its id. Raises ImportFailed, NoCampaignNamed, ApiRefused, ApiUnreachable."""
     if order.rejected is not None:
         check_writable(order.rejected)
     async with open_client(settings) as client:
