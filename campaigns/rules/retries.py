@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -51,7 +51,7 @@ class RetryRule(BaseModel):
 
     `spread_hours`: tries of one number fall on times of day that lie so far apart, 0: anywhere. `callback_seconds`: who
     asks to be called again and names no time is, so long after the call or when calling hours open next, unless
-    `outcomes` says something of callback; null: only who names a time. The older form
+    `outcomes` says something of callback; "never": only who names a time. The older form
     `{"max_attempts": …, "delay_seconds": {"busy": 300}}` is read too.
     """
 
@@ -60,7 +60,7 @@ class RetryRule(BaseModel):
     max_attempts: int = Field(default=3, ge=1, le=100)
     outcomes: Mapping[str, OutcomeRetry] = Field(default_factory=_default_outcomes, max_length=50)
     spread_hours: float = Field(default=0.0, ge=0, le=12)
-    callback_seconds: Delay | None = 7200
+    callback_seconds: Delay | Literal["never"] = 7200.0
 
     @model_validator(mode="before")
     @classmethod
@@ -151,7 +151,7 @@ def plan_next(rule: RetryRule, facts: Facts) -> NextTry | None:
 
 
 def _find_callback(rule: RetryRule, facts: Facts) -> datetime | None:
-    if facts.callback_at is not None or rule.callback_seconds is None or CALLBACK in rule.outcomes:
+    if facts.callback_at is not None or rule.callback_seconds == "never" or CALLBACK in rule.outcomes:
         return facts.callback_at
     return facts.now + timedelta(seconds=rule.callback_seconds)
 

@@ -117,7 +117,7 @@ async def test_a_campaign_may_leave_wishes_without_an_instant_to_others(db: Data
     campaign = await call_that_ended(db, org, {"disposition": "callback"})
     async with db.system() as connection:
         await connection.execute(
-            "update campaigns set retry = $2 where id = $1", campaign.id, {"callback_seconds": None}
+            "update campaigns set retry = $2 where id = $1", campaign.id, {"callback_seconds": "never"}
         )
     await settle_ended(db, QUICK)
     async with db.system() as connection:

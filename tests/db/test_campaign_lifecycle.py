@@ -219,13 +219,15 @@ async def test_what_is_said_of_a_subject_is_merged_into_what_is_there_and_null_t
     db: Database, org: OrgId
 ) -> None:
     campaign, _ = await draft(db, org, settings={"canary": {"contacts": 9, "most_failed": 0.5}})
-    retry = {"outcomes": {"busy": {"next_number": False}, "no_answer": {"delays_seconds": [60]}}}
+    outcomes = {"busy": {"next_number": False}, "no_answer": {"delays_seconds": [60]}}
+    retry = {"outcomes": outcomes, "callback_seconds": "never"}
     said = {"canary": {"contacts": 3, "most_failed": None}, "retry": retry}
     edited = await edit_campaign(db, org, campaign.id, Edit(settings=said))
     assert edited.settings["canary"] == {"contacts": 3}
     busy, usual = edited.retry.outcomes["busy"], campaign.retry.outcomes["busy"]
     assert (busy.next_number, busy.delays_seconds) == (False, usual.delays_seconds)
     assert edited.retry.outcomes["no-answer"].delays_seconds == (60,)
+    assert edited.retry.callback_seconds == "never"
     assert edited.retry.outcomes.keys() == campaign.retry.outcomes.keys()
 
 

@@ -78,7 +78,7 @@ def test_who_asks_to_be_called_again_without_a_time_is_called_two_hours_later() 
     assert plan_next(rule(), facts("callback")) == after(7200)
     assert plan_next(rule(callback_seconds=600), facts("callback", attempts_made=5)) == after(600)
     assert plan_next(rule(callback_seconds=600), facts("callback", attempts_made=5 + MOST_CALLBACKS)) is None
-    assert plan_next(rule(callback_seconds=None), facts("callback")) is None
+    assert plan_next(rule(callback_seconds="never"), facts("callback")) is None
     own = rule(outcomes={"callback": {"delays_seconds": [60]}})
     assert plan_next(own, facts("callback")) == after(60)
     assert plan_next(own, facts("callback", attempts_made=5)) is None
