@@ -183,7 +183,7 @@ async def test_what_cannot_be_imported_is_refused_at_once(api: Api) -> None:
         (b"", {"campaign_id": campaign_id}, 422, "empty_file"),
         (b"email\na@example.com\n", {"campaign_id": campaign_id}, 422, "no_phone_column"),
         (b"\x1f\x8b\x08", {"campaign_id": campaign_id}, 422, "unknown_format"),
-        (MESSY, {"campaign_id": campaign_id, "region": "ZZ"}, 422, "no_such_region"),
+        (MESSY, {"campaign_id": campaign_id, "region": "ZZ"}, 422, "invalid_input"),
         (MESSY, {"campaign_id": campaign_id, "encoding": "klingon"}, 422, "unknown_format"),
         (MESSY, {"campaign_id": campaign_id, "columns": '{"phone": "Fax"}'}, 422, "no_such_column"),
         (MESSY, {"campaign_id": campaign_id, "columns": "phone"}, 422, "invalid_input"),
@@ -194,6 +194,9 @@ async def test_what_cannot_be_imported_is_refused_at_once(api: Api) -> None:
         assert_problem(await send(api, headers, "imports", file, **fields), status, code)
     missing = await api.client.post(f"{API}/imports", headers=headers, data={"campaign_id": campaign_id})
     assert_problem(missing, 422, "invalid_input")
+    unknown = await send(api, headers, "import-previews", MESSY, campaign_id=campaign_id, region="usa")
+    assert "USA is not the ISO 3166 code of a country" in unknown.json()["errors"][0]["message"]
+    assert (await send(api, headers, "import-previews", MESSY, campaign_id=campaign_id, region="us")).status_code == 200
 
 
 async def test_a_viewer_imports_nothing_and_another_organization_sees_nothing(api: Api) -> None:

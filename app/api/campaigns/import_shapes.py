@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.wire.values import Region
 from campaigns.imports.columns import MOST_PHONES
 from campaigns.imports.contacts import FaultKind
 from campaigns.imports.opening import Elsewhere
@@ -64,7 +65,7 @@ class NewImport(BaseModel):
     campaign_id: UUID
     columns: dict[str, str] = Field(default_factory=dict, max_length=500)
     ignore: list[str] = Field(default_factory=list, max_length=500)
-    region: str | None = Field(None, pattern="^[A-Z]{2}$")
+    region: Region | None = None
     encoding: str | None = Field(None, max_length=40)
     elsewhere: Elsewhere = Elsewhere.WARN
 
@@ -80,7 +81,7 @@ class NewPreview(BaseModel):
     team: str | None = Field(None, max_length=63)
     columns: dict[str, str] = Field(default_factory=dict, max_length=500)
     ignore: list[str] = Field(default_factory=list, max_length=500)
-    region: str | None = Field(None, pattern="^[A-Z]{2}$")
+    region: Region | None = None
     encoding: str | None = Field(None, max_length=40)
 
 
@@ -239,7 +240,7 @@ class NewContacts(BaseModel):
     )
 
     contacts: list[NewContact] = Field(min_length=1, max_length=5_000)
-    region: str | None = Field(None, pattern="^[A-Z]{2}$")
+    region: Region | None = None
     elsewhere: Elsewhere = Elsewhere.WARN
 
 
