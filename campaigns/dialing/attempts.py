@@ -43,7 +43,7 @@ class Times:
     `longest_call`: one that lasts longer is hung up."""
 
     lease: float = 30.0
-    presence: float = 3.0
+    presence: float = 2.5
     request: float = 20.0
     grace: float = 60.0
     look_again: float = 60.0

@@ -1,4 +1,4 @@
-"""That this dialer lives, told once a second; and, by the way, what the database's clock shows."""
+"""That this dialer lives, told twice a second; and, by the way, what the database's clock shows."""
 
 import asyncio
 from collections import deque
@@ -11,8 +11,8 @@ from campaigns.dialing.recovery import store
 
 log = get_logger(__name__)
 
-BEAT_SECONDS = 1.0
-SAMPLES = 30
+BEAT_SECONDS = 0.5
+SAMPLES = 60
 
 
 class DatabaseClock:

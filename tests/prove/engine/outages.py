@@ -19,7 +19,7 @@ from tests.prove.proof import Figures, Proof, Sizes
 from tests.prove.world import Ground, proving_ground
 
 BACK_SECONDS = 2
-TIMES = {"lease": 30.0, "presence": 3.0, "request": 1.0, "grace": 3.0, "look_again": 10.0, "last_words": 0.1}
+TIMES = {"lease": 30.0, "presence": 2.5, "request": 1.0, "grace": 3.0, "look_again": 10.0, "last_words": 0.1}
 DIALERS = 2
 BETWEEN_SECONDS = 3.0
 CUT = """

@@ -22,7 +22,7 @@ POINTS = [*(point.value for point in Point), BEFORE_REQUEST, AFTER_REQUEST]
 NOWHERE = "nowhere"
 UNCERTAIN_SECONDS = 20
 """For how long the carrier's no is not believed: a quarter the request's time, as in the product, the rest grace."""
-TIMES = {"lease": 30.0, "presence": 3.0, "look_again": 5.0, "last_words": 0.1}
+TIMES = {"lease": 30.0, "presence": 2.5, "look_again": 5.0, "last_words": 0.1}
 TELL_LATE_SECONDS = 4.0
 """When the carrier tells of every third call: others have asked about it by then, if its dialer died."""
 LOOK_SECONDS = 0.1
