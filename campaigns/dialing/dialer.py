@@ -89,6 +89,9 @@ async def dial(dialer: Dialer) -> None:
                 began = asyncio.get_running_loop().time()
                 await tick(dialer)
                 took, failures = asyncio.get_running_loop().time() - began, 0
+            except DatabaseUnavailable as error:
+                took, failures = 0.0, failures + 1
+                log.warning("a tick waits for the database", failures=failures, why=error.detail)
             except Exception:
                 took, failures = 0.0, failures + 1
                 log.exception("a tick failed; trying again", failures=failures)

@@ -32,7 +32,7 @@ adopted twice."""
 
 ON_ITS_WAY_SECONDS = 1.0
 """How long a request of a sound dialer is on its way before the carrier's list shows its call, most of the time."""
-SOON_SECONDS = 1.0
+SOON_SECONDS = 0.5
 """When the carrier is asked again, where its answer did not free the slot."""
 
 
