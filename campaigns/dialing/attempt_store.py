@@ -12,12 +12,23 @@ from uuid import UUID
 
 from app.db import Connection
 
-IDLE_LIMIT_MS = "10000"
+HELD_AT_MOST_MS = "10000"
 
 
 async def bound_idle(connection: Connection) -> None:
-    """A dialer frozen inside this transaction must not hold its locks: Postgres ends the transaction after this."""
-    await connection.fetchval("select set_config('idle_in_transaction_session_timeout', $1, true)", IDLE_LIMIT_MS)
+    """A dialer frozen inside this transaction must not hold its locks: Postgres ends the transaction after this.
+
+    Who freezes between two messages of one statement is not idle to Postgres; only the limit of the whole transaction,
+    which Postgres has from 17 on, ends that too.
+    """
+    await connection.fetchval(
+        """
+        select set_config('idle_in_transaction_session_timeout', $1, true),
+               case when current_setting('transaction_timeout', true) is not null
+                    then set_config('transaction_timeout', $1, true) end
+        """,
+        HELD_AT_MOST_MS,
+    )
 
 
 async def lock_claims(connection: Connection, fences: Mapping[UUID, int]) -> set[UUID]:

@@ -17,7 +17,7 @@ from app.http.outward import Outward
 from app.logs import get_logger
 from app.settings import Settings
 from campaigns import store
-from campaigns.dialing import claim_store
+from campaigns.dialing import attempt_store, claim_store
 from campaigns.dialing.attempts import Point, Times
 from campaigns.dialing.claiming import claim_due
 from campaigns.dialing.departures import take_out
@@ -119,12 +119,14 @@ async def tick(dialer: Dialer) -> None:
     await _start_reconciling(dialer)
     await _start_dialing(dialer)
     async with dialer.db.system() as connection:
+        await attempt_store.bound_idle(connection)
         for campaign_id in await store.finish_campaigns(connection):
             log.info("campaign finished", campaign_id=str(campaign_id))
 
 
 async def _start_reconciling(dialer: Dialer) -> None:
     async with dialer.db.system() as connection:
+        await attempt_store.bound_idle(connection)
         rows = await recovery_store.take_over_unclear(
             connection,
             dialer=dialer.name,

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.db import Database
+from app.db import Database, DatabaseUnavailable
 from app.ids import OrgId
+from campaigns.dialing import attempt_store
 from campaigns.dialing.attempts import Times
 from campaigns.dialing.claiming import claim_due
 from campaigns.dialing.departures import mark
@@ -110,3 +111,24 @@ async def test_a_dialer_finds_something_to_claim_behind_the_slots_of_a_slow_one(
     assert await claim_due(db, org, dialer="quick", times=times) == []
     await beat(db, "slow", DatabaseClock(), lead_seconds=1.2)
     assert len(await claim_due(db, org, dialer="quick", times=times)) == 1
+
+
+async def test_who_freezes_in_the_middle_of_a_statement_does_not_keep_its_locks(
+    db: Database, org: OrgId, carrier: LedgerCarrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres calls such a one active, not idle: it has half of a statement."""
+    monkeypatch.setattr(attempt_store, "HELD_AT_MOST_MS", "300")
+    campaign = await running_campaign(db, org, 1)
+
+    async def freeze() -> None:
+        async with db.system() as frozen:
+            await attempt_store.bound_idle(frozen)
+            await frozen.execute("select from campaigns where id = $1 for update", campaign.id)
+            await frozen.prepare("select 1")  # read by Postgres, which waits for its arguments
+            async with db.system() as other:
+                await other.execute("set local lock_timeout = '20s'")
+                await other.execute("update campaigns set name = 'Free' where id = $1", campaign.id)
+
+    with pytest.raises(DatabaseUnavailable):
+        await freeze()
+    assert await column(db, "select name from campaigns") == ["Free"]
