@@ -22,6 +22,8 @@ BACK_SECONDS = 2
 TIMES = {"lease": 30.0, "presence": 2.5, "request": 1.0, "grace": 3.0, "look_again": 10.0, "last_words": 0.1}
 DIALERS = 2
 BETWEEN_SECONDS = 6.0
+PACE = 300
+"""What is asked for, a second: with a restart in every six seconds, 200 are dialed."""
 CUT = """
 select pg_terminate_backend(pid) from pg_stat_activity
 where application_name like 'doomed-%' and datname = current_database() order by random() limit 1
@@ -158,7 +160,7 @@ class Outages:
         return await self._measure(size, restarts, min(size.get("CUTS", 200), 30), "hasty")
 
     async def _measure(self, size: Sizes, restarts: int, cuts: int, fault: str) -> Figures:
-        pace = size.get("OUTAGE_PACE", 200)
+        pace = size.get("OUTAGE_PACE", PACE)
         wanted = int(pace * restarts * BETWEEN_SECONDS * 1.3)
         people = min(wanted, 4700)
         plan = Plan(restarts, cuts, pace, people, -(-wanted // people), fault)
