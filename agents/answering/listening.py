@@ -115,7 +115,8 @@ class Answering:
         self.turns += 1
         self._spoke.set()
         words, self._unanswered = f"{self._unanswered} {words}".strip(), ""
-        if self.found is None and (finding := judge_words(words, turns=self.turns)) is not None:
+        finding = judge_words(words, turns=self.turns)
+        if finding is not None and (self.found is None or self._corrects(finding)):
             self._find(finding)
         by_words = self.found is not None and self.found.by is By.WORDS
         # Once only: whoever goes on talking without a beep is not made to wait before every answer.
@@ -126,6 +127,16 @@ class Answering:
             # The reply may have been made while we waited.
             self._protect_message()
         return words
+
+    def _corrects(self, finding: Finding) -> bool:
+        """A machine with a long greeting sounds like a person who says one sentence after the other, until it says what
+        only machines say."""
+        found = self.found
+        return found is not None and (found.answered_by, found.by, finding.answered_by) == (
+            AnsweredBy.PERSON,
+            By.WORDS,
+            AnsweredBy.MACHINE,
+        )
 
     async def _wait_for_beep(self) -> bool:
         """False: more words came before it."""

@@ -174,3 +174,18 @@ async def test_nothing_is_listened_for_before_the_answer() -> None:
         listener.hear(beep(1000, 0.5) + quiet(1))
         assert listener.answering.found is None
         await listener.close()
+
+
+async def test_a_long_greeting_that_sounded_like_a_person_is_a_machines_once_it_says_so() -> None:
+    async with talk_to(REMINDER) as talk:
+        listener = Listener(talk)
+        for words in ("Thank you for calling.", "I am sorry that I missed you.", "I am away from my desk."):
+            await asyncio.wait_for(listener.answering.before_reply(words), 5)
+        held = asyncio.create_task(listener.answering.before_reply("Leave your name after the tone."))
+        await wait_until(lambda: len(listener.noted) == 2)
+        assert not held.done()
+        listener.hear(quiet(0.5) + beep(1000, 0.5) + quiet(0.5))
+        await asyncio.wait_for(held, 5)
+        await wait_until(lambda: len(listener.noted) == 3)
+        assert [one.answered_by for one in listener.noted] == [AnsweredBy.PERSON, *[AnsweredBy.MACHINE] * 2]
+        await listener.close()
