@@ -8,15 +8,10 @@ from uuid import UUID
 from app.db import Connection, Row
 
 
-async def select_contact(connection: Connection, org_id: UUID, contact_id: UUID) -> Row | None:
-    return await connection.fetchrow("select * from contacts where org_id = $1 and id = $2", org_id, contact_id)
-
-
-async def lock_contact(connection: Connection, org_id: UUID, contact_id: UUID) -> Row | None:
-    """Nobody claims it until the transaction ends."""
-    return await connection.fetchrow(
-        "select * from contacts where org_id = $1 and id = $2 for update", org_id, contact_id
-    )
+async def select_contact(connection: Connection, org_id: UUID, contact_id: UUID, *, lock: bool = False) -> Row | None:
+    """`lock`: nobody claims it until the transaction ends."""
+    query = "select * from contacts where org_id = $1 and id = $2"
+    return await connection.fetchrow(query + " for update" if lock else query, org_id, contact_id)
 
 
 async def update_contact(

@@ -10,7 +10,7 @@ from app.db import Connection, Row
 from app.errors import Conflict, InvalidInput, NotFound
 from app.ids import E164, CampaignId, ContactId, OrgId
 from campaigns import contact_store
-from campaigns.rules.calling.zones import read_place
+from campaigns.rules.calling.zones import demand_place
 from campaigns.rules.dispositions import Disposition
 
 
@@ -24,12 +24,6 @@ class ContactState(Conflict):
     """The contact's status does not allow this."""
 
     code = "contact_state"
-
-
-class UnknownTimeZone(InvalidInput):
-    """No time zone of a place."""
-
-    code = "unknown_time_zone"
 
 
 class CallbackPast(InvalidInput):
@@ -94,9 +88,8 @@ async def edit_contact(
     by RFC 7396: None takes one away). Raises ContactNotFound, ContactState, UnknownTimeZone, CallbackPast."""
     contact = await _lock_waiting(connection, org_id, contact_id)
     zone, callback_at = changed.get("time_zone", contact.time_zone), changed.get("callback_at", contact.callback_at)
-    if "time_zone" in changed and zone is not None and (zone := read_place(zone)) is None:
-        fault = {"path": "body.time_zone", "message": "no time zone"}
-        raise UnknownTimeZone("That is no time zone; write one like America/New_York.", errors=[fault])
+    if "time_zone" in changed and zone is not None:
+        zone = demand_place(zone)
     if "callback_at" in changed and callback_at is not None and callback_at <= now:
         fault = {"path": "body.callback_at", "message": "must lie ahead"}
         raise CallbackPast("callback_at must lie ahead; null calls as soon as every gate allows.", errors=[fault])
@@ -126,7 +119,7 @@ async def remove_contact(connection: Connection, org_id: OrgId, contact_id: Cont
 
 async def _lock_waiting(connection: Connection, org_id: OrgId, contact_id: ContactId) -> Contact:
     """Raises ContactNotFound, ContactState."""
-    row = await contact_store.lock_contact(connection, org_id, contact_id)
+    row = await contact_store.select_contact(connection, org_id, contact_id, lock=True)
     if row is None:
         raise ContactNotFound("There is no such contact.")
     contact = read_contact(row)

@@ -14,7 +14,7 @@ from campaigns.creating import Once, find_made, insert_campaign, mark_made
 from campaigns.gates.why import why
 from campaigns.lifecycle import store as lifecycle_store
 from campaigns.lifecycle.control import start_in
-from campaigns.rules.calling.zones import read_place
+from campaigns.rules.calling.zones import demand_place
 from campaigns.rules.retries import RetryRule
 from campaigns.schedules import store
 
@@ -40,12 +40,6 @@ class CallForbidden(InvalidInput):
 
 LATE = timedelta(minutes=1)
 """So far behind may the clock of who says "now" be, and the request be on its way."""
-
-
-class UnknownTimeZone(InvalidInput):
-    """Not an IANA time zone."""
-
-    code = "unknown_time_zone"
 
 
 @dataclass(frozen=True)
@@ -95,12 +89,7 @@ async def schedule_call(
     Raises CallInThePast, CallForbidden, NoSuchTeam, NoCallerId, InvalidSettings, UnknownTimeZone, RequestKeyReused;
     CampaignState for a deadline in the past.
     """
-    zone = plan.time_zone and read_place(plan.time_zone)
-    if plan.time_zone and zone is None:
-        raise UnknownTimeZone(
-            f'"{plan.time_zone}" is no time zone; write one like America/New_York.',
-            errors=[{"path": "body.time_zone", "message": "no time zone"}],
-        )
+    zone = demand_place(plan.time_zone) if plan.time_zone else plan.time_zone
     async with db.system() if claims is None else db.request(claims) as connection:
         made = await find_made(connection, org_id, once)
         if made is None:

@@ -5,11 +5,27 @@ from pathlib import Path
 
 import pytest
 
+from app.http.outward import Outward
 from tests.db.api_world import Api, api_settings, open_api
+from tests.db.webhook_receiver import Receiver, receiving
 
 
 @pytest.fixture
 async def api(database_url: str, tmp_path: Path) -> AsyncIterator[Api]:
     """The running api, its own database behind it."""
     async with open_api(api_settings(database_url, tmp_path)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def outward() -> AsyncIterator[Outward]:
+    """What asks addresses outside; here also those of this machine."""
+    client = Outward(allow_loopback=True)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as opened:
         yield opened

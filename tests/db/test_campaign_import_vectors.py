@@ -6,16 +6,16 @@ import random
 
 import pytest
 
-from app.db import Connection, Database
+from app.db import Connection, Database, Row
 from app.ids import CampaignId, OrgId, new_id
 from campaigns.campaigns import Plan
 from campaigns.creating import create_campaign
+from campaigns.gates import store as gate_store
 from campaigns.imports.files import csv_rows
 from campaigns.imports.importing import import_contacts
 from campaigns.imports.opening import Elsewhere, ImportOptions
 from campaigns.imports.report import ImportReport
 from campaigns.imports.vectors.plain_rows import PlainReader
-from campaigns.imports.writing import store
 from tests.db.campaign_world import add_team, column, running_campaign
 
 CONTACTS = """
@@ -88,9 +88,9 @@ async def test_a_number_that_comes_in_meanwhile_is_told_and_the_others_go_in(
     db: Database, ready: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign = (await create_campaign(db, ready, Plan(name="Recall", team="reception"))).id
-    honest, added = store.select_listed, itertools.count()
+    honest, added = gate_store.select_listed, itertools.count()
 
-    async def come_first(connection: Connection, *what: object) -> set[str]:
+    async def come_first(connection: Connection, *what: object) -> dict[str, Row]:
         if next(added) == 0:
             async with db.system() as other:
                 await other.execute(
@@ -101,7 +101,7 @@ async def test_a_number_that_comes_in_meanwhile_is_told_and_the_others_go_in(
                 )
         return await honest(connection, *what)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store, "select_listed", come_first)
+    monkeypatch.setattr(gate_store, "select_listed", come_first)
     text = "phone\n2025550110\n2025550112\n2025550114\n2025550110\n2025550111\n"
     report = await import_contacts(db, ready, campaign, io.BytesIO(text.encode()))
     assert (report.rows, report.accepted, report.duplicates) == (5, 3, 2)

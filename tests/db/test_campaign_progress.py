@@ -138,16 +138,22 @@ async def test_the_funnel_tells_contacts_called_and_talked_to(db: Database, org:
     assert progress.dispositions == {"busy": 1, "confirmed": 1, "do-not-call": 1, "voicemail": 1}
 
 
-async def test_pace_and_forecast_come_from_samples_of_a_running_campaign(db: Database, org: OrgId) -> None:
+async def run_two_minutes(db: Database, org: OrgId, *, contacts: int) -> tuple[CampaignId, list[UUID]]:
+    """A campaign that reached four of them since it started, two minutes ago."""
     async with db.system() as connection:
         campaign = await add_campaign(connection, org)
-        contacts = await add_contacts(connection, org, campaign, 12)
+        added = await add_contacts(connection, org, campaign, contacts)
     await run(db, campaign)
     await tend_counts(db)
     async with db.system() as connection:
         await connection.execute("update campaign_samples set at = at - interval '120 seconds'")
-        for contact in contacts[:4]:
+        for contact in added[:4]:
             await add_attempt(connection, org, campaign, contact, "reached")
+    return campaign, added
+
+
+async def test_pace_and_forecast_come_from_samples_of_a_running_campaign(db: Database, org: OrgId) -> None:
+    campaign, _ = await run_two_minutes(db, org, contacts=12)
     progress = await load_progress(db, org, campaign)
     assert progress.pace.dials_per_minute == pytest.approx(2, abs=0.2)
     assert progress.finishes_at is not None
@@ -155,15 +161,8 @@ async def test_pace_and_forecast_come_from_samples_of_a_running_campaign(db: Dat
 
 
 async def test_a_campaign_is_not_done_before_the_last_retry_is_due(db: Database, org: OrgId) -> None:
+    campaign, contacts = await run_two_minutes(db, org, contacts=8)
     async with db.system() as connection:
-        campaign = await add_campaign(connection, org)
-        contacts = await add_contacts(connection, org, campaign, 8)
-    await run(db, campaign)
-    await tend_counts(db)
-    async with db.system() as connection:
-        await connection.execute("update campaign_samples set at = at - interval '120 seconds'")
-        for contact in contacts[:4]:
-            await add_attempt(connection, org, campaign, contact, "reached")
         tomorrow = await connection.fetchval(
             "update contacts set due_at = now() + interval '1 day' where id = $1 returning due_at", contacts[5]
         )

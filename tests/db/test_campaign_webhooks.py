@@ -44,19 +44,6 @@ KEY = SecretStr("the installation's key of these tests")
 SETTLED = CampaignEventKind.ATTEMPT_SETTLED
 
 
-@pytest.fixture
-async def outward() -> AsyncIterator[Outward]:
-    client = Outward(allow_loopback=True)
-    yield client
-    await client.close()
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as opened:
-        yield opened
-
-
 async def subscribe(db: Database, org: OrgId, url: str, **wish: Any) -> tuple[UUID, str]:
     endpoint, secret = await create_endpoint(db, org, Wish(url=url, **wish), secret_key=KEY, allow_loopback=True)
     return endpoint.id, secret

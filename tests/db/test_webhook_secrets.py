@@ -1,7 +1,6 @@
 """A webhook endpoint's secret is changed without a message that the receiver must refuse."""
 
 import random
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,24 +21,11 @@ from campaigns.outcomes.webhooks.endpoints import (
     rotate_secret,
     send_test,
 )
-from tests.db.webhook_receiver import Received, Receiver, receiving
+from tests.db.webhook_receiver import Received, Receiver
 
 pytestmark = pytest.mark.db
 
 KEY = SecretStr("the installation's key of these tests")
-
-
-@pytest.fixture
-async def outward() -> AsyncIterator[Outward]:
-    client = Outward(allow_loopback=True)
-    yield client
-    await client.close()
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as opened:
-        yield opened
 
 
 async def send_one(db: Database, org: OrgId, endpoint: UUID, outward: Outward, receiver: Receiver) -> Received:

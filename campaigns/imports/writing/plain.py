@@ -11,6 +11,7 @@ import numpy as np
 from app.db import Connection
 from app.errors import Conflict
 from app.ids import CampaignId, OrgId
+from campaigns.gates import store as gate_store
 from campaigns.imports.columns import Columns
 from campaigns.imports.contacts import FaultKind
 from campaigns.imports.vectors.copying import COLUMNS, encode_contacts
@@ -119,7 +120,7 @@ async def _insert(
 ) -> None:
     """Who is on the do-not-call list goes in as blocked, one by one. Raises UniqueViolationError,
     ChangedMeanwhile."""
-    listed = await store.select_listed(connection, org_id, campaign_id, rows.numbers)
+    listed = await gate_store.select_listed(connection, org_id, campaign_id, rows.numbers)
     blocked = [rows.contact(n) for n, phone in enumerate(rows.numbers) if phone in listed] if listed else []
     if blocked:
         added = await store.insert_contacts(connection, org_id, campaign_id, import_id, blocked)
@@ -134,7 +135,7 @@ async def _insert(
     told.accepted = len(blocked) + len(rows)
 
 
-def _without(rows: PlainRows, phones: Mapping[str, object] | set[str]) -> PlainRows:
+def _without(rows: PlainRows, phones: Mapping[str, object]) -> PlainRows:
     if not phones:
         return rows
     return rows.take(np.array([phone not in phones for phone in rows.numbers], bool))

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from app.db import Connection
 from app.ids import CampaignId, OrgId
+from campaigns.gates import store as gate_store
 from campaigns.imports.columns import Columns
 from campaigns.imports.contacts import Batch, Contact, FaultKind
 from campaigns.imports.files.rows import Block, RowFault
@@ -87,7 +88,7 @@ async def _tell_blocked(
 ) -> None:
     """By the number that is listed, where a contact has several."""
     several = [number for contact in contacts if contact.phones != "{}" for number in numbers_of(contact)]
-    listed = await store.select_listed(connection, org_id, campaign_id, several) if several else set[str]()
+    listed = await gate_store.select_listed(connection, org_id, campaign_id, several) if several else {}
     for contact in contacts:
         number = next((number for number in numbers_of(contact) if number in listed), None)
         told.tell(FaultKind.BLOCKED, contact, "on the do-not-call list: never dialed", number)

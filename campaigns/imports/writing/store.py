@@ -116,22 +116,6 @@ async def select_known(connection: Connection, campaign_id: UUID, phones: Sequen
     return {row["phone"]: row for row in rows}
 
 
-async def select_listed(connection: Connection, org_id: UUID, campaign_id: UUID, phones: Sequence[str]) -> set[str]:
-    """The numbers that are on the do-not-call list of the organization or the campaign."""
-    if not await connection.fetchval("select exists (select from do_not_call where org_id = $1)", org_id):
-        return set()  # many have no list yet
-    rows = await connection.fetch(
-        """
-        select phone from do_not_call
-        where org_id = $1 and phone = any($3::text[]) and (campaign_id is null or campaign_id = $2)
-        """,
-        org_id,
-        campaign_id,
-        phones,
-    )
-    return {row["phone"] for row in rows}
-
-
 async def select_repeats(
     connection: Connection, campaign_id: UUID, import_id: UUID | None, contacts: Sequence[Contact]
 ) -> dict[int, int | None]:

@@ -4,6 +4,7 @@ from datetime import datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfoNotFoundError, available_timezones
 
+from app.errors import InvalidInput
 from campaigns.rules.calling.hours import load_zone
 
 _NO_PLACES = frozenset({"Factory", "localtime", "posixrules"})
@@ -37,6 +38,21 @@ def read_place(text: str) -> str | None:
     in summer, and it is a zone of clocks that never do."""
     zone = read_zone(text)
     return zone if zone and ("/" in zone or zone == "UTC") else None
+
+
+class UnknownTimeZone(InvalidInput):
+    """No time zone of a place."""
+
+    code = "unknown_time_zone"
+
+
+def demand_place(text: str) -> str:
+    """As `read_place`, of `body.time_zone`. Raises UnknownTimeZone."""
+    zone = read_place(text)
+    if zone is None:
+        fault = {"path": "body.time_zone", "message": "no time zone"}
+        raise UnknownTimeZone(f'"{text[:60]}" is no time zone; write one like America/New_York.', errors=[fault])
+    return zone
 
 
 def describe_wall(zone: str, at: datetime) -> str:
