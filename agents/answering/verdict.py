@@ -24,7 +24,8 @@ MACHINE_PHRASES = (
     "answering machine",
 )
 PERSON_AFTER_TURNS = 3
-"""A greeting of a machine is heard as one or two turns; who says more, and none of the phrases, is a person."""
+"""Most greetings of machines are heard as one or two turns. Who says more, and none of the phrases, is taken for a
+person, until one of the phrases comes after all."""
 MACHINE_WORDS = frozenset({"voicemail-left", "voicemail"})
 
 
