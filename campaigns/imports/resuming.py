@@ -15,7 +15,8 @@ from campaigns.imports.columns import Columns
 from campaigns.imports.contacts import RowReader
 from campaigns.imports.files.opening import reopen_rows
 from campaigns.imports.files.rows import Dialect
-from campaigns.imports.importing import LEASE_SECONDS, ImportTakenOver, Job, run_import
+from campaigns.imports.importing import run_import
+from campaigns.imports.job import LEASE_SECONDS, ImportTakenOver, Job
 from campaigns.imports.opening import ImportOptions, load_needs
 from campaigns.imports.plain_numbers import Allowed, NumberReader
 

@@ -8,9 +8,9 @@ from app.db import Database
 from app.ids import OrgId
 from campaigns.campaigns import Plan
 from campaigns.creating import create_campaign
-from campaigns.imports import importing
 from campaigns.imports.files import csv_rows
 from campaigns.imports.importing import import_contacts
+from campaigns.imports.writing import blocks
 from tests.db.campaign_world import add_team, running_campaign
 from tests.prove.imports.beside import dial_beside
 
@@ -30,7 +30,7 @@ async def test_an_import_rests_as_long_as_it_works_while_anybody_dials(
     async def rest(seconds: float) -> None:
         rests.append(seconds)
 
-    monkeypatch.setattr(importing, "rest", rest)
+    monkeypatch.setattr(blocks, "rest", rest)
     text = b"phone\n" + b"".join(b"+1202555%04d\n" % n for n in range(120, 160))
     quiet = await create_campaign(db, ready, Plan(name="Quiet", team="reception"))
     await import_contacts(db, ready, quiet.id, io.BytesIO(text))

@@ -10,10 +10,12 @@ from campaigns.campaigns import Plan
 from campaigns.creating import create_campaign
 from campaigns.imports import store
 from campaigns.imports.files import csv_rows
-from campaigns.imports.importing import ImportTakenOver, begin_import, run_import
+from campaigns.imports.importing import begin_import, run_import
+from campaigns.imports.job import ImportTakenOver
 from campaigns.imports.opening import load_needs, open_import
 from campaigns.imports.reading import load_import
 from campaigns.imports.resuming import MOST_TRIES, resume_import, run_kept
+from campaigns.imports.writing import blocks
 from tests.db.campaign_world import add_team, column
 from tests.prove.imports.imports import import_killed
 
@@ -84,7 +86,8 @@ async def test_an_import_goes_on_from_where_its_slower_lane_was(
         await run_import(db, job)
     monkeypatch.setattr(store, "advance_lane", advance)
     places = await column(db, "select (position->>'blocks')::int from import_lanes order by lane")
-    assert places[0] == places[1] + 1  # type: ignore[operator]
+    # The other lane wrote what it had in hand, and no more.
+    assert 1 <= places[0] - places[1] <= blocks.AHEAD + 2  # type: ignore[operator]
     await run_kept(db, ready, job.id, job.fence)
     report = (await load_import(db, ready, job.id)).report
     assert (report.rows, report.accepted, report.duplicates) == (90, 60, 30)

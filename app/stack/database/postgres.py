@@ -23,6 +23,10 @@ from app.errors import TrunklineError
 ACCOUNT = "trunkline-postgres"
 SHARED = Path("/var/lib/trunkline")
 
+_ROOM = {"shared_buffers": "512MB", "wal_buffers": "64MB", "max_wal_size": "4GB"}
+"""Postgres' own defaults are for a machine of twenty years ago: importing a long list, its connections waited for each
+other to empty 4 MB of log. Memory is taken as it is used, and so is the disk."""
+
 
 class PostgresFailed(TrunklineError):
     """The embedded Postgres could not be set up or did not start."""
@@ -60,7 +64,7 @@ def prepare_postgres(home: Path, port: int, *, durable: bool = True) -> Embedded
     if not (data / "PG_VERSION").exists():
         _initialize(programs, data, password, account)
     argv = [str(programs / "bin" / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1"]
-    options = {"unix_socket_directories": "", "max_connections": "200", "timezone": "UTC"}
+    options = {"unix_socket_directories": "", "max_connections": "200", "timezone": "UTC", **_ROOM}
     if not durable:
         options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
     for name, value in options.items():
