@@ -16,6 +16,7 @@ from campaigns.imports.importing import import_contacts
 from campaigns.imports.opening import Elsewhere, ImportOptions
 from campaigns.imports.report import ImportReport
 from campaigns.imports.vectors.plain_rows import PlainReader
+from campaigns.imports.writing.blocks import LANES
 from tests.db.campaign_world import add_team, column, running_campaign
 
 CONTACTS = """
@@ -91,7 +92,7 @@ async def test_a_number_that_comes_in_meanwhile_is_told_and_the_others_go_in(
     honest, added = gate_store.select_listed, itertools.count()
 
     async def come_first(connection: Connection, *what: object) -> dict[str, Row]:
-        if next(added) == 0:
+        if "+12025550112" in what[2] and next(added) == 0:  # type: ignore[operator]
             async with db.system() as other:
                 await other.execute(
                     "insert into contacts (id, org_id, campaign_id, phone) values ($1, $2, $3, '+12025550112')",
@@ -114,9 +115,9 @@ async def test_contacts_are_due_in_the_order_of_the_file(db: Database, ready: Or
     lasts = random.Random(1).sample(range(110, 190), 60)
     text = "phone\n" + "".join(f"2025550{last}\n" for last in lasts)
     await import_contacts(db, ready, campaign, io.BytesIO(text.encode()))
-    for lane in (0, 1):
+    for lane in range(LANES):
         lines = await column(
-            db, f"select line from contacts where right(phone, 1)::int % 2 = {lane} order by due_at, id"
+            db, f"select line from contacts where right(phone, 1)::int % {LANES} = {lane} order by due_at, id"
         )
         assert lines == sorted(lines)  # type: ignore[type-var]
 
