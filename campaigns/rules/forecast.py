@@ -1,13 +1,14 @@
 """When a campaign will be through, after how many dials, and what they cost. Pure.
 
 Contacts are taken for a fluid: a dial ends a contact with a fixed probability, and what is left of it comes back after
-the retry's delay. Time goes in steps; groups of contacts that may be called at the same hours flow together.
+the retry's delay. Time goes in steps that end where hours do; groups of contacts that may be called at the same hours
+flow together.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 STEP = timedelta(minutes=15)
 HORIZON = timedelta(days=400)
@@ -16,14 +17,16 @@ HORIZON = timedelta(days=400)
 _DROP = 1e-6
 """Of a contact: so little is nobody."""
 
+NextWindow = Callable[[datetime], tuple[datetime, datetime] | None]
+
 
 @dataclass(frozen=True)
 class Group:
-    """Contacts that may be called at the same hours. `next_open(at)`: the first instant from `at` on at which they may,
-    `at` itself where it is now, None for never."""
+    """Contacts that may be called at the same hours. `next_window(at)`: from the first instant at or after `at` at
+    which they may to the first at which they may not any more, None for never (`Hours.next_window`)."""
 
-    contacts: int
-    next_open: Callable[[datetime], datetime | None]
+    contacts: float
+    next_window: NextWindow
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,16 @@ def forecast(
 ) -> Forecast:
     """`rate`: dials per second (`dials_per_second`). `retry_seconds`: the mean wait before another try."""
     flow = _Flow(rate, max_attempts, timedelta(seconds=retry_seconds), max(0.0, 1 - expect.final_rate))
-    tanks = [_Tank(group.next_open, deque([_Drop(starts_at, 1, float(group.contacts))])) for group in groups]
+    tanks = [_Tank(group.next_window, deque([_Drop(starts_at, 1, float(group.contacts))])) for group in groups]
     end = min(deadline_at or starts_at + HORIZON, starts_at + HORIZON)
     dials, now = 0.0, starts_at
     while any(tank.drops for tank in tanks):
         ready = min((at for tank in tanks if (at := tank.ready_at(now)) is not None), default=None)
         if ready is None or ready >= end:
             break
-        step = min(STEP, end - ready)
-        made, spent = _pour([tank for tank in tanks if tank.ready_at(ready) == ready], flow, ready, step)
+        flowing = [tank for tank in tanks if tank.ready_at(ready) == ready]
+        step = min(STEP, end - ready, *(tank.closes_at - ready for tank in flowing))
+        made, spent = _pour(flowing, flow, ready, step)
         dials += made
         now = ready + spent
     left = round(sum(drop.amount for tank in tanks for drop in tank.drops))
@@ -108,19 +112,24 @@ class _Drop:
 
 @dataclass
 class _Tank:
-    next_open: Callable[[datetime], datetime | None]
+    next_window: NextWindow
     drops: deque[_Drop]
-    opens_at: datetime | None = field(default=None)
     asked_at: datetime | None = field(default=None)
+    opens_at: datetime | None = field(default=None)
+    closes_at: datetime = field(default=datetime.max.replace(tzinfo=UTC))
 
     def ready_at(self, now: datetime) -> datetime | None:
         """When its first drop may flow, from `now` on; None: it is empty, or closed for good."""
         if not self.drops:
             return None
         at = max(now, self.drops[0].due_at)
-        if self.asked_at is None or not (self.asked_at <= at and self.opens_at is not None and at <= self.opens_at):
-            self.asked_at, self.opens_at = at, self.next_open(at)
-        return self.opens_at
+        if self.asked_at is None or not self.asked_at <= at < self.closes_at:
+            self._ask(at)
+        return max(at, self.opens_at) if self.opens_at else None
+
+    def _ask(self, at: datetime) -> None:
+        self.asked_at, window = at, self.next_window(at)
+        self.opens_at, self.closes_at = window or (None, datetime.max.replace(tzinfo=UTC))
 
     def take(self, most: float, now: datetime, flow: _Flow) -> float:
         """Dial up to `most` of what is due; what comes of it is due again later."""
