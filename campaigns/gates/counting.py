@@ -35,14 +35,6 @@ class Wanted:
     limits: Limits
 
 
-def number_limits(caps: CapsRule, per_day_by_law: int | None) -> Limits:
-    """The campaign's own, or what the law of the place allows a day if that is less."""
-    limits = caps.number
-    if per_day_by_law is None or (limits.per_day is not None and limits.per_day <= per_day_by_law):
-        return limits
-    return limits.model_copy(update={"per_day": per_day_by_law})
-
-
 async def count_dials(
     connection: Connection,
     org_id: OrgId,

@@ -16,8 +16,9 @@ from app.ids import E164, CampaignId, ContactId, OrgId
 from campaigns.gates import store
 from campaigns.gates.calling import Spots
 from campaigns.gates.counting import NO_CAPS as NOT_COUNTED
-from campaigns.gates.counting import Wanted, count_dials, judge_caps, number_limits
+from campaigns.gates.counting import Wanted, count_dials, judge_caps
 from campaigns.gates.policy import Policy, load_policy
+from campaigns.rules.calling.caps import strictest
 from campaigns.rules.calling.consent import judge_consent
 from campaigns.rules.calling.ruling import Ruling
 
@@ -184,5 +185,6 @@ def _judge_veto(policy: Policy, asked: Verdict | None, now: datetime) -> Verdict
 
 
 def _want(policy: Policy, one: Candidate, spots: Spots) -> Wanted:
-    by_law = spots.find(one.phone, one.time_zone).opening.per_day
-    return Wanted(one.contact_id, one.phone, number_limits(policy.caps, by_law))
+    """The campaign's own limits of the number, or what the law of the place allows where that is less."""
+    by_law = spots.find(one.phone, one.time_zone).opening.caps
+    return Wanted(one.contact_id, one.phone, strictest((policy.caps.number, by_law)))

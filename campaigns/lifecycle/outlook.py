@@ -10,6 +10,7 @@ from app.ids import E164
 from campaigns.campaigns import Campaign
 from campaigns.gates.calling import Spots
 from campaigns.gates.gates import Candidate, Gate, Policy, Verdict, check_gates, first_refusal
+from campaigns.rules.calling.weeks import Week
 from campaigns.rules.forecast import Expectation, Forecast, Group, dials_per_second, forecast
 from telephony.toll_gate.destinations import DialingRules
 from telephony.toll_gate.limits import find_rate
@@ -140,15 +141,15 @@ def look_ahead(
 
 
 def _groups(policy: Policy, places: Sequence[Place], now: datetime) -> list[Group]:
-    spots, counts = Spots(policy.schedule, now), dict[tuple[str, ...], Group]()
+    spots, counts = Spots(policy.schedule, now), dict[tuple[tuple[str, ...], Week], Group]()
     for place in places:
         hours = spots.find(place.phone, place.time_zone).opening.hours
         if hours is None:
             continue
-        # One place stands for all that have the same zones: states differ by an hour at most.
-        known = counts.get(hours.zones)
+        # One place stands for all that have the same zones and hours: holidays differ by a day at most.
+        known = counts.get((hours.zones, hours.week))
         contacts = place.contacts + (known.contacts if known else 0)
-        counts[hours.zones] = Group(contacts, known.next_open if known else hours.next_open)
+        counts[hours.zones, hours.week] = Group(contacts, known.next_window if known else hours.next_window)
     return list(counts.values())
 
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+
+from campaigns.rules.finish import count_open_seconds, find_finish, look_back, open_always
+from campaigns.rules.forecast import Group
 
 RATE_WINDOW_SECONDS = 60
 FORECAST_WINDOW_SECONDS = 600
@@ -43,15 +46,31 @@ def measure_pace(now: Sample, samples: Sequence[Sample]) -> Pace:
     )
 
 
-def forecast_finish(now: Sample, samples: Sequence[Sample], last_due_at: datetime | None = None) -> datetime | None:
-    """When the last contact is over if they go on being finished as in the last ten minutes; not before `last_due_at`,
-    when the last of those who wait may be called: retries, callbacks, closed hours."""
-    before = _look_back(now, samples, FORECAST_WINDOW_SECONDS)
+def forecast_finish(
+    now: Sample, samples: Sequence[Sample], groups: Sequence[Group], last_due_at: datetime | None = None
+) -> datetime | None:
+    """When the last contact is over if they go on being finished as in the last ten minutes in which it was open
+    anywhere, and while it is open where they are; not before `last_due_at`, when the last of those who wait may be
+    called: retries, callbacks. `groups`: those who wait, or a sample of them; none: it is open at any time."""
+    windows = [group.next_window for group in groups] or [open_always]
+    before = _look_back(now, samples, (now.at - find_forecast_start(now.at, groups)).total_seconds())
     if now.remaining == 0 or before is None or now.finished <= before.finished:
         return None
-    seconds_each = (now.at - before.at).total_seconds() / (now.finished - before.finished)
-    at_this_pace = now.at + timedelta(seconds=round(now.remaining * seconds_each))
-    return max(at_this_pace, last_due_at or at_this_pace)
+    seconds = count_open_seconds(windows, before.at, now.at)
+    if seconds < SHORTEST_SECONDS:
+        return None
+    seen = sum(group.contacts for group in groups)
+    scale = now.remaining / seen if seen else 0.0
+    left = [Group(group.contacts * scale, group.next_window) for group in groups if group.contacts]
+    finish = find_finish(
+        left or [Group(now.remaining, open_always)], (now.finished - before.finished) / seconds, now.at
+    )
+    return max(finish, last_due_at or finish) if finish else None
+
+
+def find_forecast_start(at: datetime, groups: Sequence[Group]) -> datetime:
+    """Since when it was open, anywhere, for ten minutes."""
+    return look_back([group.next_window for group in groups] or [open_always], at, FORECAST_WINDOW_SECONDS)
 
 
 def _look_back(now: Sample, samples: Sequence[Sample], seconds: float) -> Sample | None:

@@ -2,13 +2,13 @@
 
 Nothing here counts contacts (the one that is due last is found by an index). Every statement that changes contacts or
 attempts appends what it changed to `campaign_counts` (a trigger, see the migration), and a campaign's counts are the
-sum of its few rows there: exact, and as cheap at ten million contacts as at ten. `keep_counts` merges the rows, and
-takes the samples that rates come from.
+sum of its few rows there: exact, and as cheap at ten million contacts as at ten. `keep_counts` merges the rows, takes
+the samples that rates come from, and counts where those who wait are (`zones.py`).
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,9 +20,17 @@ from campaigns.campaigns import CampaignNotFound
 from campaigns.contacts import ContactStatus
 from campaigns.outcomes import progress_store as store
 from campaigns.outcomes.event_store import delete_old_events
-from campaigns.outcomes.pace import FORECAST_WINDOW_SECONDS, Pace, Sample, forecast_finish, measure_pace
+from campaigns.outcomes.pace import (
+    FORECAST_WINDOW_SECONDS,
+    Pace,
+    Sample,
+    find_forecast_start,
+    forecast_finish,
+    measure_pace,
+)
 from campaigns.outcomes.tables import write_instant
 from campaigns.outcomes.webhooks.store import delete_old_deliveries
+from campaigns.outcomes.zones import count_zones, load_waiting
 from campaigns.rules.dispositions import NOT_A_CONVERSATION, Disposition
 
 log = get_logger(__name__)
@@ -44,7 +52,8 @@ class Progress:
     """`contacts`: by status (underscores). `attempts`: by status, and `dialed`: requests that went, or may have gone,
     out. `dispositions`: contacts by what came of their last attempt. `funnel`: contacts → called → answered → talked
     to, each a part of the one before. `answer_rate`: of the dials that are over, 0 to 1. `finishes_at`: at the pace of
-    the last ten minutes, not before the last one who waits is due; None while that says nothing."""
+    the last ten minutes in which it was open for anybody, while it is open where they are, and not before the last one
+    who waits is due; None while that says nothing."""
 
     at: datetime
     name: str
@@ -94,24 +103,31 @@ async def read_progress(connection: Connection, org_id: OrgId, campaign_id: Camp
     counts = await store.sum_counts(connection, org_id, campaign_id)
     open_attempts = await store.count_open_attempts(connection, org_id, campaign_id)
     since = state["now"] - timedelta(seconds=FORECAST_WINDOW_SECONDS)
-    samples = await store.select_samples(connection, org_id, campaign_id, since=since, limit=200)
-    running = state["status"] == "running"
-    last_due_at = await store.select_last_due(connection, org_id, campaign_id) if running else None
-    return add_up(state, counts, open_attempts, [Sample(**dict(row)) for row in samples], last_due_at)
+    rows = await store.select_samples(connection, org_id, campaign_id, since=since, limit=200)
+    samples = [Sample(**dict(row)) for row in rows]
+    progress, now = add_up(state, counts, open_attempts, samples)
+    if progress.status != "running":
+        return progress
+    return replace(progress, finishes_at=await _find_finish(connection, state, now))
+
+
+async def _find_finish(connection: Connection, state: Row, now: Sample) -> datetime | None:
+    """A few rows of indexes, however many contacts there are."""
+    named = (connection, state["org_id"], state["id"])
+    waiting = await load_waiting(connection, state)
+    before = await store.select_sample_of(*named, find_forecast_start(now.at, waiting))
+    samples = [Sample(**dict(before))] if before else []
+    return forecast_finish(now, samples, waiting, await store.select_last_due(*named))
 
 
 def add_up(
-    state: Counted,
-    counts: Sequence[Counted],
-    open_attempts: Sequence[Counted],
-    samples: Sequence[Sample],
-    last_due_at: datetime | None = None,
-) -> Progress:
-    """The rows of the store → progress. `samples`: newest first."""
+    state: Counted, counts: Sequence[Counted], open_attempts: Sequence[Counted], samples: Sequence[Sample]
+) -> tuple[Progress, Sample]:
+    """The rows of the store → progress without a forecast, and the counts of this instant. `samples`: newest first."""
     contacts, dispositions, funnel = _add_contacts(counts)
     attempts, now = _add_attempts(state["now"], counts, open_attempts, contacts)
     over = sum(row["count"] for row in counts if _was_dialed(row))
-    return Progress(
+    progress = Progress(
         at=now.at,
         name=state["name"],
         status=state["status"],
@@ -122,8 +138,8 @@ def add_up(
         funnel=funnel,
         answer_rate=round(now.answered / over, 4) if over else None,
         pace=measure_pace(now, samples),
-        finishes_at=forecast_finish(now, samples, last_due_at) if state["status"] == "running" else None,
     )
+    return progress, now
 
 
 def _add_contacts(counts: Sequence[Counted]) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
@@ -188,6 +204,8 @@ async def tend_counts(db: Database) -> None:
     async with db.system() as connection:
         await store.insert_samples(connection, unanswered=sorted(UNANSWERED))
         await store.thin_samples(connection)
+    async with db.system() as connection:
+        await count_zones(connection)
     async with db.system() as connection:
         await delete_old_events(connection, days=EVENTS_KEPT_DAYS, limit=FORGOTTEN_AT_ONCE)
         await delete_old_deliveries(connection, days=DELIVERIES_KEPT_DAYS, limit=FORGOTTEN_AT_ONCE)

@@ -12,10 +12,10 @@ FINE_SECONDS = 10
 
 
 async def select_campaign_state(connection: Connection, org_id: UUID, campaign_id: UUID) -> Row | None:
-    """→ name, status, pause_reason, started_at, finished_at, deadline_at, now (the database's)."""
+    """→ id, org_id, name, status, pause_reason, calling, started_at, finished_at, deadline_at, now (the database's)."""
     return await connection.fetchrow(
         """
-        select name, status, pause_reason, started_at, finished_at, deadline_at, now() as now
+        select id, org_id, name, status, pause_reason, calling, started_at, finished_at, deadline_at, now() as now
         from campaigns where org_id = $1 and id = $2
         """,
         org_id,
@@ -73,6 +73,24 @@ async def select_samples(
         campaign_id,
         since,
         limit,
+    )
+
+
+async def select_sample_of(connection: Connection, org_id: UUID, campaign_id: UUID, at: datetime) -> Row | None:
+    """The last sample that was taken by then, not long before it; else the first after it."""
+    return await connection.fetchrow(
+        """
+        (select at, dialed, answered, finished, remaining from campaign_samples
+         where org_id = $1 and campaign_id = $2 and at between $3::timestamptz - interval '2 minutes' and $3
+         order by at desc limit 1)
+        union all
+        (select at, dialed, answered, finished, remaining from campaign_samples
+         where org_id = $1 and campaign_id = $2 and at > $3 order by at limit 1)
+        limit 1
+        """,
+        org_id,
+        campaign_id,
+        at,
     )
 
 

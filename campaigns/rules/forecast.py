@@ -1,13 +1,14 @@
 """When a campaign will be through, after how many dials, and what they cost. Pure.
 
 Contacts are taken for a fluid: a dial ends a contact with a fixed probability, and what is left of it comes back after
-the retry's delay. Time goes in steps; groups of contacts that may be called at the same hours flow together.
+the retry's delay. Time goes in steps that end where hours do; groups of contacts that may be called at the same hours
+flow together.
 """
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 STEP = timedelta(minutes=15)
 HORIZON = timedelta(days=400)
@@ -15,15 +16,18 @@ HORIZON = timedelta(days=400)
 
 _DROP = 1e-6
 """Of a contact: so little is nobody."""
+_EVER = datetime.max.replace(tzinfo=UTC)
+
+NextWindow = Callable[[datetime], tuple[datetime, datetime] | None]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Contacts that may be called at the same hours. `next_open(at)`: the first instant from `at` on at which they may,
-    `at` itself where it is now, None for never."""
+    """Contacts that may be called at the same hours. `next_window(at)`: from the first instant at or after `at` at
+    which they may to the first at which they may not any more, None for never (`Hours.next_window`)."""
 
-    contacts: int
-    next_open: Callable[[datetime], datetime | None]
+    contacts: float
+    next_window: NextWindow
 
 
 @dataclass(frozen=True)
@@ -73,18 +77,23 @@ def forecast(
 ) -> Forecast:
     """`rate`: dials per second (`dials_per_second`). `retry_seconds`: the mean wait before another try."""
     flow = _Flow(rate, max_attempts, timedelta(seconds=retry_seconds), max(0.0, 1 - expect.final_rate))
-    tanks = [_Tank(group.next_open, deque([_Drop(starts_at, 1, float(group.contacts))])) for group in groups]
+    tanks = [
+        _Tank(group.next_window, deque([_Drop(starts_at, 1, float(group.contacts))]))
+        for group in groups
+        if group.contacts > 0
+    ]
     end = min(deadline_at or starts_at + HORIZON, starts_at + HORIZON)
     dials, now = 0.0, starts_at
-    while any(tank.drops for tank in tanks):
+    while True:
         ready = min((at for tank in tanks if (at := tank.ready_at(now)) is not None), default=None)
         if ready is None or ready >= end:
             break
-        step = min(STEP, end - ready)
-        made, spent = _pour([tank for tank in tanks if tank.ready_at(ready) == ready], flow, ready, step)
+        flowing = [tank for tank in tanks if tank.ready_at(ready) == ready]
+        step = min(STEP, end - ready, *(tank.closes_at - ready for tank in flowing))
+        made, spent = _pour(flowing, flow, ready, step)
         dials += made
         now = ready + spent
-    left = round(sum(drop.amount for tank in tanks for drop in tank.drops))
+    left = round(sum(tank.left for tank in tanks))
     answered = dials * expect.answer_rate
     minutes = -(-expect.talk_seconds // 60)
     cost = dials * expect.minor_per_dial + answered * minutes * expect.minor_per_minute
@@ -108,42 +117,58 @@ class _Drop:
 
 @dataclass
 class _Tank:
-    next_open: Callable[[datetime], datetime | None]
-    drops: deque[_Drop]
-    opens_at: datetime | None = field(default=None)
+    """`later`: not due when it was last looked at, in the order in which it is; `ready`: due, `amount` of contacts."""
+
+    next_window: NextWindow
+    later: deque[_Drop]
+    ready: deque[_Drop] = field(default_factory=deque[_Drop])
+    amount: float = field(default=0.0)
     asked_at: datetime | None = field(default=None)
+    opens_at: datetime | None = field(default=None)
+    closes_at: datetime = field(default=_EVER)
+
+    @property
+    def left(self) -> float:
+        return sum(drop.amount for drop in (*self.ready, *self.later))
 
     def ready_at(self, now: datetime) -> datetime | None:
         """When its first drop may flow, from `now` on; None: it is empty, or closed for good."""
-        if not self.drops:
+        while self.later and self.later[0].due_at <= now:
+            self.ready.append(self.later.popleft())
+            self.amount += self.ready[-1].amount
+        if not self.ready and not self.later:
             return None
-        at = max(now, self.drops[0].due_at)
-        if self.asked_at is None or not (self.asked_at <= at and self.opens_at is not None and at <= self.opens_at):
-            self.asked_at, self.opens_at = at, self.next_open(at)
-        return self.opens_at
+        at = now if self.ready else self.later[0].due_at
+        if self.asked_at is None or not self.asked_at <= at < self.closes_at:
+            self._ask(at)
+        return max(at, self.opens_at) if self.opens_at else None
+
+    def _ask(self, at: datetime) -> None:
+        self.asked_at, window = at, self.next_window(at)
+        self.opens_at, self.closes_at = window or (None, _EVER)
 
     def take(self, most: float, now: datetime, flow: _Flow) -> float:
         """Dial up to `most` of what is due; what comes of it is due again later."""
-        taken = 0.0
-        while taken < most and self.drops and self.drops[0].due_at <= now:
-            drop = self.drops.popleft()
+        taken, back = 0.0, defaultdict[int, float](float)
+        while taken < most and self.ready:
+            drop = self.ready.popleft()
             part = min(drop.amount, most - taken)
             taken += part
             if drop.amount - part > _DROP:
-                self.drops.appendleft(_Drop(drop.due_at, drop.ordinal, drop.amount - part))
-            back = part * flow.comes_back
-            if drop.ordinal < flow.max_attempts and back > _DROP:
-                self.drops.append(_Drop(now + flow.delay, drop.ordinal + 1, back))
+                self.ready.appendleft(_Drop(drop.due_at, drop.ordinal, drop.amount - part))
+            if drop.ordinal < flow.max_attempts:
+                back[drop.ordinal + 1] += part * flow.comes_back
+        self.amount -= taken
+        if self.amount < 1:  # by now what was rounded off would count
+            self.amount = sum(drop.amount for drop in self.ready)
+        self.later.extend(_Drop(now + flow.delay, ordinal, part) for ordinal, part in back.items() if part > _DROP)
         return taken
-
-    def due(self, now: datetime) -> float:
-        return sum(drop.amount for drop in self.drops if drop.due_at <= now)
 
 
 def _pour(tanks: Sequence[_Tank], flow: _Flow, now: datetime, step: timedelta) -> tuple[float, timedelta]:
     """One step: the dials that the rate allows, to each open group in proportion to what is due there. How many, and
     how long they took."""
-    due = [tank.due(now) for tank in tanks]
+    due = [tank.amount for tank in tanks]
     capacity = flow.rate * step.total_seconds()
     part = min(1.0, capacity / sum(due))
     made = sum(tank.take(each * part, now, flow) for tank, each in zip(tanks, due, strict=True))

@@ -25,6 +25,7 @@ MARKERS = {
     "dial_charges": "charged_at",
     "dial_spend": "day",
     "campaign_samples": "at",
+    "campaign_zones": "counted_at",
     "floor_calls": "answered_at",
     "floor_days": "day",
 }

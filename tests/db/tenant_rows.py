@@ -253,6 +253,7 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
         "finished": 0,
         "remaining": 1,
     },
+    "campaign_zones": lambda t: {"campaign_id": t.id_of("campaigns"), "counted_at": NOW, "places": []},
     "webhook_endpoints": lambda t: {
         "id": _id(),
         "url": "https://hooks.example/trunkline",

@@ -141,7 +141,7 @@ async def test_the_funnel_tells_contacts_called_and_talked_to(db: Database, org:
 async def run_two_minutes(db: Database, org: OrgId, *, contacts: int) -> tuple[CampaignId, list[UUID]]:
     """A campaign that reached four of them since it started, two minutes ago."""
     async with db.system() as connection:
-        campaign = await add_campaign(connection, org)
+        campaign = await add_campaign(connection, org, calling={"defaults": False})
         added = await add_contacts(connection, org, campaign, contacts)
     await run(db, campaign)
     await tend_counts(db)
@@ -191,7 +191,7 @@ def test_a_pace_without_a_past_and_a_forecast_without_progress_say_nothing() -> 
     now = Sample(NOON, dialed=10, answered=5, finished=5, remaining=5)
     still = Sample(NOON - timedelta(seconds=700), dialed=10, answered=5, finished=5, remaining=5)
     assert measure_pace(now, []).dials_per_minute is None
-    assert forecast_finish(now, []) is None
-    assert forecast_finish(now, [still]) is None
-    assert forecast_finish(now, [still], NOON + timedelta(hours=1)) is None
+    assert forecast_finish(now, [], []) is None
+    assert forecast_finish(now, [still], []) is None
+    assert forecast_finish(now, [still], [], NOON + timedelta(hours=1)) is None
     assert measure_pace(now, [still]).finished_per_minute == 0

@@ -23,7 +23,7 @@ async def ask(db: Database, one: Candidate, now: datetime = NOON) -> Why:
 
 
 async def test_a_cap_that_ends_at_night_waits_for_the_morning(db: Database, org: OrgId) -> None:
-    one = await add_contact(db, org, await add_campaign(db, org, caps={"contact": {"per_day": 1}}))
+    one = await add_contact(db, org, await add_campaign(db, org, caps={"contact": {"per_day": 1}}), due_at=NOON)
     await dialed(db, one, 10 * HOUR)  # 02:00 in New York, so room is made at 02:00 of Saturday
     told = await ask(db, one)
     [caps] = [verdict for verdict in told.verdicts if verdict.gate is Gate.CAPS]

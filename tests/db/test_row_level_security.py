@@ -56,6 +56,7 @@ LEAST_ROLE: dict[str, tuple[Role | None, Role | None, Role | None, Role | None]]
     "campaign_events": (V, None, None, None),
     "campaign_counts": (V, None, None, None),
     "campaign_samples": (V, None, None, None),
+    "campaign_zones": (V, None, None, None),
     "webhook_endpoints": (A, A, A, A),
     "webhook_deliveries": (A, None, A, None),
 }

@@ -1,6 +1,7 @@
 """Where a number may ring, whose hours hold there, and whose holidays."""
 
 import random
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from app.ids import E164
 from campaigns.gates.calling import judge_hours
 from campaigns.rules.calling import places
+from campaigns.rules.calling.caps import Limits, strictest
 from campaigns.rules.calling.defaults import COUNTRIES, ELSEWHERE, US_STATES, Default, find_defaults
 from campaigns.rules.calling.holidays import holiday_name
 from campaigns.rules.calling.places import Place, find_place
@@ -115,6 +117,39 @@ def test_holidays_are_closed_where_the_law_says_so_and_elsewhere_on_demand() -> 
     assert judge_hours(opened, alabama, None, christmas).passed
 
 
+def test_pennsylvania_keeps_legal_holidays_that_calendars_leave_out() -> None:
+    kept = {date(2026, 4, 3): "Good Friday", date(2026, 6, 14): "Flag Day", date(2026, 11, 3): "Election Day"}
+    assert {day: holiday_name("US", "PA", day) for day in kept} == kept
+    assert holiday_name("US", "PA", date(2027, 11, 2)) == "Election Day"
+    assert holiday_name("US", "PA", date(2028, 11, 7)) == "Election Day"
+    assert holiday_name("US", "OH", date(2026, 6, 14)) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "week", "caps"),
+    [
+        (find_place(E164("+15415550110")), {"mon-sun": ["08:00-20:00"]}, (3, None)),
+        (find_place(E164("+13075550110")), {"mon-sun": ["08:00-20:00"]}, (None, None)),
+        (find_place(E164("+12075550110")), {"mon-fri": ["09:00-17:00"]}, (1, None)),
+        (Place("CO", None, ("America/Bogota",)), {"mon-fri": ["07:00-19:00"], "sat": ["08:00-15:00"]}, (1, None)),
+        (Place("AE", None, ("Asia/Dubai",)), {"mon-sun": ["09:00-18:00"]}, (1, 2)),
+    ],
+)
+def test_a_place_has_the_hours_and_caps_of_its_law(
+    place: Place, week: dict[str, list[str]], caps: tuple[int | None, int | None]
+) -> None:
+    found = open_at(DEFAULTS, place, None)
+    assert found.hours is not None
+    assert write_week(found.hours.week) == week
+    assert (found.caps.per_day, found.caps.per_week) == caps
+
+
+def test_of_two_limits_each_holds_where_it_is_less() -> None:
+    law, campaign = Limits(per_day=1, per_week=2), Limits(per_day=3, per_week=1, in_all=8)
+    assert strictest((campaign, law)) == Limits(per_day=1, per_week=1, in_all=8)
+    assert strictest(()) == Limits()
+
+
 def test_holidays_of_a_state_and_of_countries_that_nobody_keeps_a_calendar_of() -> None:
     assert holiday_name("US", "TX", date(2026, 3, 2)) == "Texas Independence Day"
     assert holiday_name("US", "NY", date(2026, 3, 2)) is None
@@ -143,7 +178,10 @@ def test_the_page_of_sources_has_a_row_for_every_default() -> None:
     for one in (*COUNTRIES.values(), *US_STATES.values()):
         [row] = [line for line in page.splitlines() if line.startswith(f"| {one.name} |") and is_of(one, line)]
         assert ("closed" in row) == one.holidays, row
-        assert ("3 calls in 24 hours" in row) == (one.per_day == 3), row
+        told = re.search(r"(\d) calls? in 24 hours(?:, (\d) in 7 days)?", row)
+        assert (told.groups() if told else (None, None)) == tuple(n and str(n) for n in (one.per_day, one.per_week)), (
+            row
+        )
         starts = {f"{start // 60:02d}" for day in one.week for start, _ in day}
         assert all(f" {hour}–" in row for hour in starts), row
 

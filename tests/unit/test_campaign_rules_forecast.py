@@ -4,24 +4,26 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from campaigns.rules.calling.hours import Hours, Window
+from campaigns.rules.calling.weeks import read_week
 from campaigns.rules.forecast import Expectation, Group, dials_per_second, forecast
 
 MONDAY = datetime(2026, 11, 23, 9, tzinfo=UTC)
 ONE_TRY_ENDS_IT = Expectation(final_rate=1.0)
 
 
-def at_any_time(at: datetime) -> datetime:
-    return at
+def at_any_time(at: datetime) -> Window:
+    return at, at + timedelta(days=2)
 
 
 def never(_at: datetime) -> None:
     return None
 
 
-def nine_to_five(at: datetime) -> datetime:
-    if at.hour < 9:
-        return at.replace(hour=9, minute=0, second=0, microsecond=0)
-    return at if at.hour < 17 else (at + timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
+def nine_to_five(at: datetime) -> Window:
+    opens = at if 9 <= at.hour < 17 else at.replace(hour=9, minute=0, second=0, microsecond=0)
+    opens += timedelta(days=at.hour >= 17)
+    return opens, opens.replace(hour=17, minute=0, second=0, microsecond=0)
 
 
 def test_lines_or_calls_per_second_whichever_is_less_set_the_pace() -> None:
@@ -44,6 +46,30 @@ def test_closed_hours_are_waited_out() -> None:
         [Group(36_000, nine_to_five)], ONE_TRY_ENDS_IT, rate=1.0, max_attempts=1, retry_seconds=0, starts_at=MONDAY
     )
     assert end.finish_at == MONDAY + timedelta(days=1, hours=2)
+
+
+def test_work_stops_where_hours_close_not_where_a_step_ends() -> None:
+    """Ten minutes are left of the day, eleven minutes of work, and no step of fifteen minutes runs past closing."""
+    evening = MONDAY.replace(hour=16, minute=50)
+    end = forecast(
+        [Group(660, nine_to_five)], ONE_TRY_ENDS_IT, rate=1.0, max_attempts=1, retry_seconds=0, starts_at=evening
+    )
+    assert end.finish_at == MONDAY + timedelta(days=1, minutes=1)
+
+
+def test_hours_of_real_places_close_at_their_second_also_off_the_hour() -> None:
+    """20:30 in Kathmandu (+05:45), 21:00 less the margin is closing, three hours of work: the rest is tomorrow's."""
+    hours = Hours(("Asia/Kathmandu",), read_week({"daily": "08:00-21:00"}), margin=timedelta(seconds=30))
+    half_past_eight = datetime.fromisoformat("2026-11-20T20:30:00+05:45")
+    end = forecast(
+        [Group(10_800, hours.next_window)],
+        ONE_TRY_ENDS_IT,
+        rate=1.0,
+        max_attempts=1,
+        retry_seconds=0,
+        starts_at=half_past_eight,
+    )
+    assert end.finish_at == datetime.fromisoformat("2026-11-21T10:30:30+05:45")
 
 
 def test_retries_add_dials_and_their_delays() -> None:
@@ -91,9 +117,11 @@ def test_every_minute_begun_and_every_dial_is_paid() -> None:
     assert (end.answered, end.cost_minor) == (500, 500 * 2 * 2 + 100)
 
 
-def test_ten_million_contacts_in_four_zones_are_forecast_at_once() -> None:
+@pytest.mark.parametrize("rate", [20.0, 3.0])
+def test_ten_million_contacts_in_four_zones_are_forecast_at_once(rate: float) -> None:
+    """Also where it takes a year: what comes back waits behind all who were not called yet."""
     groups = [Group(2_500_000, nine_to_five) for _ in range(4)]
-    end = forecast(groups, Expectation(), rate=20.0, max_attempts=4, retry_seconds=7200, starts_at=MONDAY)
+    end = forecast(groups, Expectation(), rate=rate, max_attempts=4, retry_seconds=7200, starts_at=MONDAY)
     assert end.finish_at is not None
     assert end.dials == pytest.approx(10e6 * (1 - 0.65**4) / 0.35, rel=1e-3)
 

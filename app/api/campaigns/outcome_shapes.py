@@ -41,7 +41,8 @@ class PaceOut(BaseModel):
 class ProgressOut(BaseModel):
     """Counts at one instant. `attempts.dialed`: requests that went, or may have gone, out. `dispositions`: contacts by
     what came of their last attempt. `funnel`: each a part of the one before. `answer_rate`: of the dials that are over,
-    0 to 1. `finishes_at`: at the pace of the last ten minutes, not before the last contact is due."""
+    0 to 1. `finishes_at`: at the pace of the last ten minutes in which it was open, in the calling hours of those who
+    wait, not before the last contact is due."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PROGRESS]})
 

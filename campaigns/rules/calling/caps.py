@@ -4,7 +4,7 @@ A day is any 24 hours and a week any 7 days, as the laws that name a number of c
 allow, two calls before midnight and two after it, they do not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,6 +29,20 @@ class Limits(BaseModel):
     @property
     def any(self) -> bool:
         return self.per_day is not None or self.per_week is not None or self.in_all is not None
+
+
+def strictest(limits: Iterable[Limits]) -> Limits:
+    """What keeps all of them."""
+    all_of_them = list(limits)
+
+    def least(named: Iterable[int | None]) -> int | None:
+        return min((most for most in named if most is not None), default=None)
+
+    return Limits(
+        per_day=least(one.per_day for one in all_of_them),
+        per_week=least(one.per_week for one in all_of_them),
+        in_all=least(one.in_all for one in all_of_them),
+    )
 
 
 class CapsRule(BaseModel):

@@ -1,4 +1,4 @@
-"""When somebody may be called: is it open now, and when is it open next. Pure and exact to the second.
+"""When somebody may be called: is it open now, when is it open next, and until when. Pure and exact to the second.
 
 An instant is open when the wall clock of every zone that counts shows a time inside the hours of that zone's day. So
 what a change to or from daylight-saving time skips is never open, and an hour that comes twice is open twice.
@@ -15,9 +15,14 @@ from campaigns.rules.calling.weeks import ANY_TIME, Day, Week
 HORIZON = timedelta(days=400)
 """Hours that do not open within this, which holds every day of a year and its holidays, never do."""
 
+REACH = timedelta(days=2)
+"""How far the end of a window is looked for."""
+
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 
+Window = tuple[datetime, datetime]
+"""From the first instant that is open to the first that is not, UTC."""
 Closed = Callable[[date], str | None]
 """Why a whole local day is closed, the name of a holiday say, or None."""
 
@@ -63,6 +68,18 @@ class Hours:
                     break
         return candidate
 
+    def next_window(self, at: datetime) -> Window | None:
+        """When it is open next, from `at` on, and until when without a break, at most for REACH; None: never. Where one
+        is cut off at REACH the next begins at its end."""
+        return _find_window(self, at.astimezone(UTC))
+
+    def open_until(self, at: datetime) -> datetime:
+        """`at`: an open instant, UTC. The first that is not, at most REACH later."""
+        limit = at + REACH
+        return min(
+            self._end_in(zone, at + shift, limit + shift) - shift for zone in self.zones for shift in self._shifts()
+        )
+
     def closed_on(self, zone: str, at: datetime) -> str | None:
         """Why the whole of that local day is closed, or None: it is not, or not as a whole."""
         return self.closed(at.astimezone(load_zone(zone)).date())
@@ -99,6 +116,24 @@ class Hours:
                 at = reach
         return None
 
+    def _end_in(self, zone: str, at: datetime, limit: datetime) -> datetime:
+        """From an open instant: the first that is not open in this zone, `limit` at most. Walked as `_next_in` is."""
+        if self.week == ANY_TIME and self.closed is open_every_day:
+            return limit
+        info = load_zone(zone)
+        while at < limit and self._is_open_in(zone, at):
+            offset = _offset(info, at)
+            wall = (at + offset).replace(tzinfo=None)
+            reach = self._closes_on(wall).replace(tzinfo=UTC) - offset
+            at = reach if _offset(info, reach) == offset else _find_change(info, at, reach)
+        return min(at, limit)
+
+    def _closes_on(self, wall: datetime) -> datetime:
+        """The end of the span of that day in which the wall time lies, by a clock that runs evenly."""
+        midnight = datetime.combine(wall.date(), datetime.min.time())
+        since = (wall - midnight) / timedelta(minutes=1)
+        return midnight + timedelta(minutes=next(end for start, end in self._day(wall.date()) if start <= since < end))
+
     def _opens_on(self, wall: datetime) -> datetime | None:
         """The first open wall time of that day from `wall` on, by a clock that runs evenly."""
         midnight = datetime.combine(wall.date(), datetime.min.time())
@@ -107,6 +142,13 @@ class Hours:
             if since < end:
                 return wall if since >= start else midnight + timedelta(minutes=start)
         return None
+
+
+@lru_cache(maxsize=20_000)
+def _find_window(hours: Hours, at: datetime) -> Window | None:
+    """Kept, for who walks through the hours of weeks asks at the same ends of windows again and again."""
+    opens = hours.next_open(at)
+    return (opens, hours.open_until(opens)) if opens else None
 
 
 def _find_change(zone: ZoneInfo, low: datetime, high: datetime) -> datetime:

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from campaigns.rules.calling.caps import Limits, strictest
 from campaigns.rules.calling.defaults import find_defaults
 from campaigns.rules.calling.holidays import holiday_name
 from campaigns.rules.calling.hours import Closed, Hours, open_every_day
@@ -76,11 +77,11 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Opening:
-    """`hours`: of one place, None where no zone is known. `per_day`: the most calls of one number in 24 hours by the
-    defaults. `sources`: of the hours."""
+    """`hours`: of one place, None where no zone is known. `caps`: calls of one number at the most by the defaults.
+    `sources`: of the hours."""
 
     hours: Hours | None
-    per_day: int | None
+    caps: Limits
     sources: tuple[str, ...]
 
 
@@ -89,7 +90,6 @@ def open_at(schedule: Schedule, place: Place, zone: str | None) -> Opening:
     """For contacts at that place; `zone`: their own, if it is known."""
     defaults = find_defaults(place) if schedule.defaults else ()
     zones = (zone,) if zone else place.zones
-    limits = [default.per_day for default in defaults if default.per_day is not None]
     hours = Hours(
         zones=zones,
         week=intersect(schedule.week, *(default.week for default in defaults)),
@@ -98,7 +98,7 @@ def open_at(schedule: Schedule, place: Place, zone: str | None) -> Opening:
     )
     return Opening(
         hours=hours if zones else None,
-        per_day=min(limits, default=None),
+        caps=strictest(Limits(per_day=one.per_day, per_week=one.per_week) for one in defaults),
         sources=tuple(f"{default.name}: {default.source}" for default in defaults),
     )
 

@@ -97,14 +97,13 @@ class Judge:
 
     def _caps(self, case: Case, person: Person, now: datetime) -> tuple[bool, datetime | None]:
         one = person.candidate
-        by_law = [book.per_day for book in defaults(case, person) if book.per_day is not None]
+        books = defaults(case, person)
+        by_law = [(book.per_day, DAY) for book in books] + [(book.per_week, WEEK) for book in books]
         here = self.dials.get((case.id, one.contact_id), [])
         scope = ("number", one.phone) if case.caps["across_campaigns"] else (case.id, "number", one.phone)
         found = [
             next_under_caps(limits_of(case.caps["contact"]), here, now),
-            next_under_caps(
-                [*limits_of(case.caps["number"]), *((most, DAY) for most in by_law)], self.dials.get(scope, []), now
-            ),
+            next_under_caps([*limits_of(case.caps["number"]), *by_law], self.dials.get(scope, []), now),
         ]
         moments = [at for at in found if at is not None]
         if len(moments) < 2:
@@ -136,6 +135,7 @@ def defaults(case: Case, person: Person) -> list[Rulebook]:
             {DAYS[n]: [(clock(a), clock(b)) for a, b in spans] for n, spans in enumerate(table.week)},
             (person.country, state) if closed and table.holidays else None,
             table.per_day,
+            table.per_week,
         )
         for table, state in tables
     ]

@@ -27,6 +27,7 @@ class Rulebook:
     hours: Mapping[str, Sequence[tuple[str, str]]]
     calendar: tuple[str, str | None] | None = None
     per_day: int | None = None
+    per_week: int | None = None
 
 
 @dataclass
@@ -132,7 +133,16 @@ def is_holiday(country: str, state: str | None, day: date) -> bool:
         except NotImplementedError:
             _CALENDARS[key] = holidays.country_holidays(country) if state else None
     calendar = _CALENDARS[key]
+    if key == ("US", "PA") and is_kept_in_pennsylvania(day):
+        return True
     return calendar is not None and day in calendar
+
+
+def is_kept_in_pennsylvania(day: date) -> bool:
+    """Good Friday, Flag Day, and the Tuesday after November's first Monday."""
+    if is_holiday("GB", None, day) and day.month < 5 and day.weekday() == 4:
+        return True
+    return (day.month, day.day) == (6, 14) or (day.month == 11 and day.weekday() == 1 and 2 <= day.day <= 8)
 
 
 def zones_of(phone: str) -> list[str]:
