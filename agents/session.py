@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from livekit.agents import AgentSession
 from livekit.agents.voice.room_io import AudioInputOptions, AudioOutputOptions, RoomIO, RoomOptions
 from livekit.rtc.participant import PublishDataError
 
-from agents.answering.listening import Answering
+from agents.answering.listening import Hearing, OverheardInput
 from agents.conversation_state import ConversationState
 from agents.course.ending import Session
 from agents.record.recording import Recording
@@ -120,10 +120,10 @@ async def start_session(
     room: rtc.Room,
     state: ConversationState,
     recording: Recording,
-    answering: Answering | None = None,
+    listeners: Sequence[Hearing] = (),
 ) -> None:
-    """Put the active agent into the room. Publishing begins here, and with it a SIP call is answered. `answering`
-    hears what the callee's side sends."""
+    """Put the active agent into the room. Publishing begins here, and with it a SIP call is answered. `listeners`
+    hear what the callee's side sends, before the agent does."""
     session = running.session
     await running.room_io.start()
 
@@ -132,8 +132,8 @@ async def start_session(
 
     if session.input.audio and session.output.audio:
         session.input.audio = recording.record_input(session.input.audio)
-        if answering is not None:
-            session.input.audio = answering.listen(session.input.audio)
+        for listener in listeners:
+            session.input.audio = OverheardInput(listener, session.input.audio)
         session.output.audio = recording.record_output(session.output.audio, on_silenced)
     await session.start(state.agents[state.active], record=False, session_host=False)
 

@@ -24,6 +24,7 @@ from agents.course.opening import NobodyCame, Opened, open_call, prepare_agents
 from agents.course.person import find_person, has_answered
 from agents.desk import Desk, OpenCalls
 from agents.floor.connecting import end_for_operator, give_to_operator
+from agents.floor.screening import Screening
 from agents.record.recording import Recording
 from agents.record.transcript import Transcript
 from agents.session import build_noise_cancellation, seat_session, start_session
@@ -217,9 +218,11 @@ async def converse(context: JobContext, desk: Desk, db: Database, opened: Opened
             company = Company(desk, db, room, call, person, state, ending, running, transcript)
             keep_company(company)
             answering = watch_answer(db, call, state, running)
-            await start_session(running, room, state, recording, answering)
-            if opened.floor:
-                running.keep(give_to_operator(company, opened.floor, recording), name="operator")
+            screening = Screening(running.session) if opened.floor else None
+            listeners = [one for one in (answering, screening) if one is not None]
+            await start_session(running, room, state, recording, listeners)
+            if opened.floor and screening:
+                running.keep(give_to_operator(company, opened.floor, screening, recording), name="operator")
             with desk.calls.hold(context.job.id, ending):
                 cause = await ending.wait()
             await wrap_up.end_by(db, desk.settings, call, cause)

@@ -3,11 +3,13 @@ network's announcement. Pure signal processing on PCM, a window at a time.
 
 A beep is one steady sine; a voice, however steady, has overtones and drifts; dial, ringing and busy tones of the US
 and a pressed key are two sines at once. So a window counts as tone if nearly all of its energy lies in one narrow
-peak, and a beep is a run of such windows whose peak does not move.
+peak, and a beep is a run of such windows whose peak neither moves nor fades. Music has notes like that; but a machine
+beeps once or a few times, on one pitch or two, and then is quiet, for it records.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,16 @@ WHOLE_SECONDS = 0.25
 window, and like two in eight of them."""
 SETTLE_SECONDS = 0.3
 """So much without a tone ends a group of them: some machines beep twice."""
+QUIET_SHARE, QUIET_LEVEL = 0.75, 0.25
+"""So much of that time is quiet, if a machine has begun to record, and so much below the tone: 12 dB."""
+MOST_TONES, MOST_PITCHES = 4, 2
+MUSIC_SECONDS = 4.0
+"""After a group of more than that, a melody, its next notes are no beep either."""
+FADE = 2.5
+"""Between the loudest and the softest window of a tone (8 dB): plucked and struck notes fade more."""
+RINGING_HERTZ, RINGING_MARGIN_HERTZ, RINGING_SECONDS = 425.0, 8.0, 0.65
+"""Most networks outside of North America ring, and dial, with this one sine (ITU-T E.180): heard where a call is passed
+on after the answer. Shorter, it may be a beep."""
 SIT_HERTZ = ((913.8, 985.2), (1370.6, 1428.5), (1776.7,))
 """The segments of special information tones (ITU-T E.180, Telcordia GR-674): 0.274 or 0.38 s each."""
 SIT_MARGIN_HERTZ = 35.0
@@ -68,7 +80,12 @@ class _Run:
     began_seconds: float
     ended_seconds: float
     hertz: list[float]
+    levels: list[float]
     audio: list[NDArray[np.float32]]
+
+    @property
+    def tone(self) -> Tone:
+        return Tone(round(float(np.median(self.hertz)), 1), self.began_seconds, self.ended_seconds)
 
     def takes(self, hertz: float) -> bool:
         return abs(hertz - float(np.median(self.hertz))) <= DRIFT_HERTZ
@@ -76,7 +93,7 @@ class _Run:
 
 class BeepDetector:
     """Give it the audio as it comes, in pieces of any length, and it tells of each group of tones SETTLE_SECONDS after
-    its end. Keeps less than a window of audio."""
+    its end. Keeps less than half a second of audio."""
 
     def __init__(self, sample_rate: int) -> None:
         self._rate = sample_rate
@@ -87,6 +104,9 @@ class BeepDetector:
         self._samples_done = 0
         self._run: _Run | None = None
         self._tones: list[Tone] = []
+        self._level = 0.0
+        self._levels_since: list[float] = []
+        self._melody_until = 0.0
 
     @property
     def is_sounding(self) -> bool:
@@ -106,24 +126,43 @@ class BeepDetector:
     def _look(self, window: NDArray[np.float32]) -> Heard | None:
         begins = self._samples_done / self._rate
         ends = begins + WINDOW_SECONDS
-        hertz = find_tone(window * self._taper, window, self._rate)
+        level = float(np.sqrt(np.mean(np.square(window))))
+        hertz = find_tone(window * self._taper, level, self._rate)
+        if self._tones and begins >= self._tones[-1].ended_seconds:
+            self._levels_since.append(level)
         if self._run is not None and hertz is not None and self._run.takes(hertz):
             self._run.hertz.append(hertz)
+            self._run.levels.append(level)
             self._run.ended_seconds = ends
             if len(self._run.audio) < WHOLE_SECONDS / HOP_SECONDS:
                 self._run.audio.append(window[: self._hop])
             return None
         self._close_run()
-        self._run = _Run(begins, ends, [hertz], [window[: self._hop]]) if hertz is not None else None
+        self._run = _Run(begins, ends, [hertz], [level], [window[: self._hop]]) if hertz is not None else None
         if self._tones and self._run is None and begins - self._tones[-1].ended_seconds >= SETTLE_SECONDS:
-            tones, self._tones = tuple(self._tones), []
-            return Heard(name_sound(tones), tones)
+            return self._close_group()
         return None
 
     def _close_run(self) -> None:
         run = self._run
-        if run is not None and _length(run) >= LEAST_SECONDS and is_one_sine(np.concatenate(run.audio)):
-            self._tones.append(Tone(round(float(np.median(run.hertz)), 1), run.began_seconds, run.ended_seconds))
+        if run is None or _length(run) < LEAST_SECONDS or not is_one_sine(np.concatenate(run.audio)):
+            return
+        if not is_even(run.levels) or is_ringing(run.tone):
+            return
+        self._tones.append(run.tone)
+        self._level, self._levels_since = float(np.median(run.levels)), []
+
+    def _close_group(self) -> Heard | None:
+        tones, self._tones = tuple(self._tones), []
+        quiet = sum(level < QUIET_LEVEL * self._level for level in self._levels_since)
+        is_quiet = quiet >= QUIET_SHARE * len(self._levels_since)
+        if is_sit(tones):
+            return Heard(Sound.SIT, tones)
+        in_melody = tones[0].began_seconds < self._melody_until
+        if in_melody or is_melody(tones):
+            self._melody_until = tones[-1].ended_seconds + MUSIC_SECONDS
+            return None
+        return Heard(Sound.BEEP, tones) if is_quiet else None
 
 
 def _length(run: _Run) -> float:
@@ -131,9 +170,9 @@ def _length(run: _Run) -> float:
     return run.ended_seconds - run.began_seconds + HOP_SECONDS
 
 
-def find_tone(tapered: NDArray[np.float32], window: NDArray[np.float32], rate: int) -> float | None:
-    """The frequency of the one sine that a window holds, None where it holds anything else."""
-    if float(np.sqrt(np.mean(np.square(window)))) < QUIETEST_RMS:
+def find_tone(tapered: NDArray[np.float32], level: float, rate: int) -> float | None:
+    """The frequency of the one sine that a window of that RMS holds, None where it holds anything else."""
+    if level < QUIETEST_RMS:
         return None
     power = np.square(np.abs(np.fft.rfft(tapered)))
     peak = int(np.argmax(power))
@@ -142,7 +181,7 @@ def find_tone(tapered: NDArray[np.float32], window: NDArray[np.float32], rate: i
     # The middle of the peak lies between bins, where a parabola through the logarithms has its top.
     left, middle, right = np.log(power[peak - 1 : peak + 2] + 1e-12)
     shift = 0.5 * (left - right) / (left - 2 * middle + right)
-    hertz = float((peak + shift) * rate / len(window))
+    hertz = float((peak + shift) * rate / len(tapered))
     return hertz if LOWEST_HERTZ - MARGIN_HERTZ <= hertz <= HIGHEST_HERTZ + MARGIN_HERTZ else None
 
 
@@ -157,10 +196,25 @@ def _is_pure(power: NDArray[np.floating], peak: int) -> bool:
     return inside and bool(power[peak - 2 : peak + 3].sum() >= PURITY * power.sum())
 
 
-def name_sound(tones: tuple[Tone, ...]) -> Sound:
-    """SIT: three tones in a row, each where that segment may be; all else that is steady is a beep."""
-    is_sit = len(tones) == len(SIT_HERTZ) and all(
+def is_even(levels: list[float]) -> bool:
+    """Whether a tone is as loud in the end as it was in the beginning; its first and last windows hold it in part."""
+    whole = levels[2:-2] or levels
+    return max(whole) <= FADE * min(whole)
+
+
+def is_ringing(tone: Tone) -> bool:
+    return abs(tone.hertz - RINGING_HERTZ) <= RINGING_MARGIN_HERTZ and tone.seconds >= RINGING_SECONDS
+
+
+def is_sit(tones: tuple[Tone, ...]) -> bool:
+    """Three tones in a row, each where that segment may be."""
+    return len(tones) == len(SIT_HERTZ) and all(
         any(abs(tone.hertz - hertz) <= SIT_MARGIN_HERTZ for hertz in segment)
         for tone, segment in zip(tones, SIT_HERTZ, strict=True)
     )
-    return Sound.SIT if is_sit else Sound.BEEP
+
+
+def is_melody(tones: tuple[Tone, ...]) -> bool:
+    """More of them, or of more pitches, than a machine beeps."""
+    steps = sum(above - below > DRIFT_HERTZ for below, above in pairwise(sorted(tone.hertz for tone in tones)))
+    return len(tones) > MOST_TONES or steps >= MOST_PITCHES

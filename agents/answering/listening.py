@@ -6,6 +6,7 @@ recognized as a machine is answered after the beep, or once it has been quiet fo
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import numpy as np
 from livekit import rtc
@@ -13,7 +14,7 @@ from livekit.agents import SpeechCreatedEvent, UserInputTranscribedEvent
 from livekit.agents.voice import SpeechHandle
 from livekit.agents.voice.io import AudioInput
 
-from agents.answering.beep import BeepDetector, Heard, Sound
+from agents.answering.beep import BeepDetector, Heard, Samples, Sound
 from agents.answering.verdict import By, Finding, judge_words
 from agents.conversation_state import ConversationState
 from agents.course.ending import Session
@@ -69,11 +70,7 @@ class Answering:
             self._began = self._now()
         return self._now() - self._began < LISTEN_SECONDS and not self._beeped.is_set()
 
-    def listen(self, source: AudioInput) -> AudioInput:
-        """The callee's audio, on its way to the agent past the detector."""
-        return WatchedInput(self, source)
-
-    def hear(self, samples: "np.ndarray[tuple[int], np.dtype[np.int16]]", rate: int) -> None:
+    def hear(self, samples: Samples, rate: int) -> None:
         if not self.is_listening:
             return
         if self._detector is None:
@@ -194,14 +191,20 @@ class Answering:
         self._to_do.put_nowait(note)
 
 
-class WatchedInput(AudioInput):
-    """Passes every frame on, after the detector has had it."""
+class Hearing(Protocol):
+    """Who is given the callee's audio, mono PCM at `rate`, as it passes; not to wait."""
 
-    def __init__(self, answering: Answering, source: AudioInput) -> None:
-        super().__init__(label="Answering", source=source)
-        self._answering = answering
+    def hear(self, samples: Samples, rate: int) -> None: ...
+
+
+class OverheardInput(AudioInput):
+    """The callee's audio on its way to the agent: passes every frame on, after `hearing` has had it."""
+
+    def __init__(self, hearing: Hearing, source: AudioInput) -> None:
+        super().__init__(label="Overheard", source=source)
+        self._hearing = hearing
 
     async def __anext__(self) -> rtc.AudioFrame:
         frame = await super().__anext__()
-        self._answering.hear(np.frombuffer(bytes(frame.data), np.int16), frame.sample_rate)
+        self._hearing.hear(np.frombuffer(bytes(frame.data), np.int16), frame.sample_rate)
         return frame

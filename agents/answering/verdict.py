@@ -35,6 +35,8 @@ class By(StrEnum):
     WORDS = "words"
     BEEP = "beep"
     SIT = "sit"
+    LENGTH = "length"
+    """Of the greeting: people do not speak on for so long."""
     END = "end"
 
 

@@ -5,7 +5,7 @@ from agents.answering.verdict import Finding, conclude
 from agents.conversation_state import ConversationState
 from agents.session import RunningSession
 from app.db import Database
-from telephony.calls import Call, Direction
+from telephony.calls import Call, Direction, EndReason
 from telephony.watch.answerer import note_answerer
 
 
@@ -25,8 +25,9 @@ def watch_answer(db: Database, call: Call, state: ConversationState, running: Ru
 
 
 async def conclude_answerer(db: Database, call: Call, answering: Answering) -> None:
-    """Once the call is over: what it came to has the last word. What was found before is noted already."""
-    if call.answered_at is None:
+    """Once the call is over: what it came to has the last word. What was found before is noted already, also by who
+    hung up on a machine."""
+    if call.answered_at is None or (call.end is not None and call.end.reason is EndReason.MACHINE):
         return
     last = conclude(answering.found, hint=call.hint, turns=answering.turns)
     if last is not None and last != answering.found:

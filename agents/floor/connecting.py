@@ -5,9 +5,10 @@ import asyncio
 from contextlib import suppress
 from uuid import UUID
 
+from agents.answering.verdict import Finding
 from agents.course.company import Company, wait_for_pickup
 from agents.course.person import has_answered
-from agents.floor.screening import Greeted, Screening, judge_greeting
+from agents.floor.screening import OVER_SECONDS, Screening
 from agents.floor.seat import OperatorSeat, record_operator
 from agents.record.recording import Recording
 from app.db import Database, DatabaseUnavailable
@@ -23,6 +24,7 @@ from telephony.floor.answered import (
     reserve_operator,
 )
 from telephony.floor.operators import operator_identity
+from telephony.watch.answerer import note_answerer
 
 log = get_logger(__name__)
 
@@ -34,23 +36,34 @@ MACHINE = End(EndResult.COMPLETED, EndReason.MACHINE)
 OPERATOR_LEFT = End(EndResult.COMPLETED, EndReason.OPERATOR_ENDED)
 
 
-async def give_to_operator(company: Company, floor: FloorCall, recording: Recording) -> None:
-    """From the answer to the end of the talk, or to the message for whom nobody was there."""
+class MachineAnswered(Exception):
+    """It said a machine's words, or speaks on as machines do."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.because)
+        self.finding = finding
+
+
+async def give_to_operator(company: Company, floor: FloorCall, screening: Screening, recording: Recording) -> None:
+    """From the answer to the end of the talk, or to the message for whom nobody was there. `screening` hears what the
+    callee's side sends."""
     call, state = company.call, company.state
     speed = state.definition.agent(state.active).voice.speed
     company.running.keep(company.desk.engines.speaking.warm([floor.message], speed), name="warm message")
-    if has_answered(call, company.person):
-        await company.running.wait_until_heard()
-    else:
-        await wait_for_pickup(company)
-    screening = Screening(company.running.session)
-    with suppress(DatabaseUnavailable):
-        screening.count_from(await note_answered(company.db, call))
-    if not state.rescue and await screening.judge() is Greeted.MACHINE:
-        await leave_machine(company, floor)
+    try:
+        if has_answered(call, company.person):
+            await company.running.wait_until_heard()
+        else:
+            await wait_for_pickup(company)
+            screening.begin()
+        with suppress(DatabaseUnavailable):
+            screening.count_from(await note_answered(company.db, call))
+        seat = await find_seat(company, floor, screening)
+    except MachineAnswered as machine:
+        await leave_machine(company, floor, machine.finding)
         return
-    seat = await find_seat(company, floor, screening)
-    screening.close()
+    finally:
+        screening.close()
     if seat is not None:
         await accompany(company, seat, recording)
     elif not company.ending.is_over:
@@ -58,39 +71,52 @@ async def give_to_operator(company: Company, floor: FloorCall, recording: Record
 
 
 async def find_seat(company: Company, floor: FloorCall, screening: Screening) -> OperatorSeat | None:
-    """An operator who can be heard, within the time that the law gives; None where there is none, or where it turned
-    out to be a machine."""
+    """An operator who can be heard, within the time that the law gives, which runs from the end of the greeting; None
+    where there is none. Raises MachineAnswered."""
+    if company.state.rescue:
+        # Who was screened before the first worker died may be in the middle of a long sentence.
+        screening.close()
+    else:
+        # Half of the time for making sure who it is, or the other half would be too short to come in.
+        over_seconds = min(OVER_SECONDS, floor.connect_seconds / 2)
+        await screening.judge(over_seconds=over_seconds)
+    demand_person(screening)
+    left_seconds = floor.connect_seconds - min(screening.seconds_since_greeting, floor.connect_seconds / 2)
     try:
-        async with asyncio.timeout(floor.connect_seconds):
+        async with asyncio.timeout(left_seconds):
             # Whoever is called needs the other half to come in: called at the last moment they would only miss it.
-            async with asyncio.timeout(floor.connect_seconds / 2):
-                operator_id = await reserve_soon(company, floor)
+            async with asyncio.timeout(left_seconds / 2):
+                operator_id = await reserve_soon(company, floor, screening)
             log.info("an operator is called", call_id=str(company.call.id), operator_id=str(operator_id))
-            return await seat_operator(company, floor, operator_id, screening)
+            return await seat_operator(company, operator_id, screening)
     except (TimeoutError, DatabaseUnavailable):
         return None
 
 
-async def reserve_soon(company: Company, floor: FloorCall) -> UUID:
-    """Whoever is free first."""
+def demand_person(screening: Screening) -> None:
+    """Raises MachineAnswered where something has given one away by now."""
+    if (finding := screening.find_machine()) is not None:
+        raise MachineAnswered(finding)
+
+
+async def reserve_soon(company: Company, floor: FloorCall, screening: Screening) -> UUID:
+    """Whoever is free first. Raises MachineAnswered."""
     while True:
         operator_id = await reserve_operator(company.db, company.call, floor)
         if operator_id is not None:
             return operator_id
         await asyncio.sleep(ASK_AGAIN_SECONDS)
+        demand_person(screening)
 
 
-async def seat_operator(
-    company: Company, floor: FloorCall, operator_id: UUID, screening: Screening
-) -> OperatorSeat | None:
-    """Once their microphone is in the room. Until then the greeting may still give a machine away."""
+async def seat_operator(company: Company, operator_id: UUID, screening: Screening) -> OperatorSeat | None:
+    """Once their microphone is in the room. Until then the greeting may still give a machine away. None where the call
+    is theirs no more. Raises MachineAnswered."""
     seat = OperatorSeat(company.room, operator_identity(operator_id))
     connected = False
     try:
         while not await seat.is_heard(within_seconds=ASK_AGAIN_SECONDS):
-            if judge_greeting(screening.look()) is Greeted.MACHINE:
-                await leave_machine(company, floor)
-                return None
+            demand_person(screening)
         connected = await connect_operator(company.db, company.call, operator_id)
     finally:
         if not connected:
@@ -109,10 +135,11 @@ async def accompany(company: Company, seat: OperatorSeat, recording: Recording) 
     company.ending.end(OPERATOR_LEFT)
 
 
-async def leave_machine(company: Company, floor: FloorCall) -> None:
-    log.info("a machine answered", call_id=str(company.call.id))
+async def leave_machine(company: Company, floor: FloorCall, finding: Finding) -> None:
+    log.info("a machine answered", call_id=str(company.call.id), by=finding.by.value)
     with suppress(DatabaseUnavailable):
         await note_machine(company.db, company.call, floor)
+        await note_answerer(company.db, company.call.id, finding.answered_by, finding.evidence)
     company.ending.end(MACHINE)
 
 

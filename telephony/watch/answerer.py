@@ -13,7 +13,7 @@ from telephony.calls import AnsweredBy, EventKind, record_event
 async def note_answerer(
     db: Database, call_id: CallId | UUID, answered_by: AnsweredBy, evidence: Mapping[str, Any]
 ) -> None:
-    """`evidence`: {"by": "words" | "beep" | "sit" | "end", …}. A later finding replaces an earlier one."""
+    """`evidence`: {"by": "words" | "beep" | "sit" | "length" | "end", …}. A later finding replaces an earlier one."""
     async with db.system() as connection:
         row = await store.set_answered_by(connection, call_id, answered_by, evidence)
         if row is not None:

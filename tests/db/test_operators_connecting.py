@@ -7,18 +7,21 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from livekit import rtc
 from livekit.rtc import EventEmitter
 
 from agents.course.ending import Ending
-from agents.floor import connecting, screening
+from agents.floor import connecting
 from agents.floor.connecting import ABANDONED, MACHINE, OPERATOR_LEFT, give_to_operator
+from agents.floor.ear import RATE
+from agents.floor.screening import Screening
 from app.db import Database, DatabaseUnavailable
 from app.ids import OrgId
 from app.tasks import Tasks
 from campaigns.campaigns import Campaign
-from telephony.calls import Call, load_call
+from telephony.calls import AnsweredBy, Call, load_call
 from telephony.floor.answered import FloorCall, reserve_operator
 from telephony.floor.operators import OperatorState, operator_identity
 from telephony.legs import LegKind
@@ -58,8 +61,15 @@ class Stage:
     tasks: Tasks = field(default_factory=lambda: Tasks("failed"))
     ending: Ending = field(default_factory=Ending)
     recorded: list[Any] = field(default_factory=list)
+    screening: Screening = field(init=False)
 
-    def begin(self, **floor: Any) -> None:
+    def __post_init__(self) -> None:
+        self.screening = Screening(self.session)  # type: ignore[arg-type]
+
+    def begin(self, *, quiet_seconds: float = 1.5, rescue: bool = False, **floor: Any) -> None:
+        """The callee picks up, and says nothing for so long."""
+        self.screening.hear(np.zeros(round(quiet_seconds * RATE), np.int16), RATE)
+
         async def at_once() -> None: ...
 
         async def warm(*_: Any) -> None: ...
@@ -73,11 +83,16 @@ class Stage:
             person=room_leg(LegKind.STREAM, "caller"),
             running=running,
             ending=self.ending,
-            state=SimpleNamespace(rescue=False, active="one", definition=SimpleNamespace(agent=lambda _: agent)),
+            state=SimpleNamespace(rescue=rescue, active="one", definition=SimpleNamespace(agent=lambda _: agent)),
             desk=SimpleNamespace(engines=SimpleNamespace(speaking=SimpleNamespace(warm=warm))),
         )
         recording: Any = self.recorded
-        self.tasks.keep(give_to_operator(company, replace(self.floor, **floor), recording), name="operator")
+        given = give_to_operator(company, replace(self.floor, **floor), self.screening, recording)
+        self.tasks.keep(given, name="operator")
+
+    def understand(self, words: str) -> None:
+        """The recognizer tells what the callee's side has said."""
+        self.session.emit("user_input_transcribed", SimpleNamespace(transcript=words, is_final=True))
 
     async def until(self, state: OperatorState, operator_id: UUID) -> None:
         async def so() -> bool:
@@ -97,8 +112,6 @@ async def stage(db: Database, campaign: Campaign, monkeypatch: pytest.MonkeyPatc
     async def record(track: Any, recording: list[Any]) -> None:
         recording.append(track)
 
-    monkeypatch.setattr(screening, "QUIET_MEANS_PERSON_SECONDS", 0.05)
-    monkeypatch.setattr(screening, "LEAST_HEARD_SECONDS", 0.05)
     monkeypatch.setattr(connecting, "record_operator", record)
     stage = Stage(db, await put_call(db, campaign), replace(floor_of(campaign), connect_seconds=30.0))
     yield stage
@@ -163,19 +176,49 @@ async def test_a_machine_is_hung_up_on_and_no_operator_hears_of_it(
     db: Database, org: OrgId, campaign: Campaign, stage: Stage
 ) -> None:
     ada = await put_operator(db, org, "Ada")
-    stage.session.user_state = "speaking"
-    stage.begin()
-
-    async def listens() -> bool:
-        return bool(stage.session._events.get("user_input_transcribed"))
-
-    await until(listens)
-    words = "You have reached Dia, please leave a message after the beep"
-    stage.session.emit("user_input_transcribed", SimpleNamespace(transcript=words, is_final=False))
+    stage.begin(quiet_seconds=0.2)
+    stage.understand("You have reached Dia, please leave a message after the beep")
     assert await asyncio.wait_for(stage.ending.wait(), 10) == MACHINE
     assert await state_of(db, org, ada) is OperatorState.AVAILABLE
     assert (await outcome_of(db, stage.call), stage.session.said) == ("machine", [])
     assert await day_counts(db, campaign) == (0, 0)
+    assert (await load_call(db, stage.call.id)).answered_by is AnsweredBy.MACHINE
+
+
+async def test_words_of_a_machine_that_come_late_free_the_operator_who_is_on_the_way(
+    db: Database, org: OrgId, campaign: Campaign, stage: Stage
+) -> None:
+    ada = await put_operator(db, org, "Ada")
+    stage.begin()
+    await stage.until(OperatorState.RESERVED, ada)
+    stage.understand("Please leave a message")
+    assert await asyncio.wait_for(stage.ending.wait(), 10) == MACHINE
+    assert await state_of(db, org, ada) is OperatorState.AVAILABLE
+    assert (await outcome_of(db, stage.call), await day_counts(db, campaign)) == ("machine", (0, 0))
+
+
+async def test_words_of_a_machine_that_come_while_nobody_is_free_are_no_call_abandoned(
+    db: Database, campaign: Campaign, stage: Stage
+) -> None:
+    stage.begin()
+
+    async def waits() -> bool:
+        return await outcome_of(db, stage.call) == "waiting"
+
+    await until(waits)
+    stage.understand("Please leave a message")
+    assert await asyncio.wait_for(stage.ending.wait(), 10) == MACHINE
+    assert (stage.session.said, await day_counts(db, campaign)) == ([], (0, 0))
+
+
+async def test_after_a_rescue_nobody_is_taken_for_a_machine(db: Database, org: OrgId, stage: Stage) -> None:
+    ada = await put_operator(db, org, "Ada")
+    stage.understand("Please leave a message, I told him")
+    stage.begin(rescue=True)
+    await stage.until(OperatorState.RESERVED, ada)
+    stage.room.enter(ada)
+    await stage.until(OperatorState.ON_CALL, ada)
+    assert not stage.ending.is_over
 
 
 async def test_the_callee_hears_the_message_also_while_the_database_is_away(

@@ -1,8 +1,5 @@
-"""The rules around people who take calls: who answered, whom an idle person counts for, what the message says."""
+"""The rules around people who take calls: whom an idle person counts for, what the message says."""
 
-import pytest
-
-from agents.floor.screening import Greeted, Greeting, judge_greeting
 from agents.team.parse import parse_team
 from app.ids import CampaignId, new_id
 from campaigns.rules.dispositions import Disposition, decide_disposition
@@ -12,23 +9,6 @@ from telephony.floor.message import ABANDON_MESSAGE, fill_message, speak_number
 from tests.unit.conversations import talk_to
 
 ONE, OTHER = CampaignId(new_id()), CampaignId(new_id())
-
-
-@pytest.mark.parametrize(
-    ("heard", "verdict"),
-    [
-        (Greeting(0.5, 0.5, 0.0, speaking=False), Greeted.LISTEN),
-        (Greeting(1.3, 1.3, 0.0, speaking=False), Greeted.PERSON),
-        (Greeting(1.3, 0.1, 0.0, speaking=False), Greeted.LISTEN),
-        (Greeting(0.9, 0.9, 0.6, speaking=True), Greeted.LISTEN),
-        (Greeting(1.2, 1.2, 0.6, speaking=False), Greeted.PERSON),
-        (Greeting(3.5, 3.5, 3.1, speaking=True), Greeted.MACHINE),
-        (Greeting(2.0, 2.0, 1.5, speaking=False, words="Please leave a message after the tone."), Greeted.MACHINE),
-        (Greeting(2.0, 2.0, 1.5, speaking=True, words="Hello, this is Ada"), Greeted.LISTEN),
-    ],
-)
-def test_a_person_says_a_word_and_waits_and_a_machine_speaks_on(heard: Greeting, verdict: Greeted) -> None:
-    assert judge_greeting(heard) is verdict
 
 
 def test_each_idle_person_counts_for_one_campaign() -> None:
