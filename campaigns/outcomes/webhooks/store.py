@@ -79,8 +79,8 @@ async def take_due(
         update webhook_deliveries d set next_at = now() + make_interval(secs => $4), tries = tries + 1,
                                         last_try_at = now()
         from due where d.id = due.id
-        returning d.id, d.org_id, d.endpoint_id, d.campaign_id, d.attempt_id, d.contact_id, d.kind, d.data, d.at, d.body,
-                  d.tries, due.url, due.secret_sealed, due.old_secret_sealed
+        returning d.id, d.org_id, d.endpoint_id, d.campaign_id, d.attempt_id, d.contact_id, d.kind, d.data, d.at,
+                  d.body, d.tries, due.url, due.secret_sealed, due.old_secret_sealed
         """,
         limit,
         each,
