@@ -105,6 +105,7 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
         "judge": "rules",
         "criteria": [],
     },
+    "evaluations_due": lambda t: {"call_id": t.id_of("calls"), "tries": 0, "lease_until": NOW},
     "idempotency_keys": lambda t: {"key": _id(), "request_hash": "\\x00", "call_id": t.id_of("calls")},
     "campaigns": lambda t: {
         "id": _id(),

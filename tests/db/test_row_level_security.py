@@ -34,6 +34,7 @@ LEAST_ROLE: dict[str, tuple[Role | None, Role | None, Role | None, Role | None]]
     "turns": (V, None, None, None),
     "recordings": (S, None, None, None),
     "evaluations": (V, None, None, None),
+    "evaluations_due": (V, None, None, None),
     "idempotency_keys": (O, O, O, O),
     "campaigns": (V, S, S, A),
     "contacts": (V, S, S, A),
