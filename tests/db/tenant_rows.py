@@ -152,6 +152,18 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
         "missed": "once",
         "enabled": True,
     },
+    "campaign_copies": lambda t: {
+        "id": _id(),
+        "campaign_id": t.id_of("campaigns"),
+        "source_id": t.id_of("campaigns"),
+        "contacts": 1,
+        "position": "",
+        "with_waiting": False,
+        "starts": False,
+        "fence": 1,
+        "stuck": 0,
+        "lease_until": NOW,
+    },
     "schedule_runs": lambda t: {
         "id": _id(),
         "schedule_id": t.id_of("schedules"),

@@ -160,13 +160,13 @@ async def test_every_number_is_asked_for_in_an_index_however_many_there_are(
     await import_contacts(db, campaign.org_id, campaign.id, file)
     [import_id] = await column(db, "select id from imports")
     fence = await column(db, "select fence from import_lanes where lane = 0")
-    count = 10_000
+    count = 9_000
     async with db.system() as connection:
         await connection.execute(
             """
             insert into contacts (id, org_id, campaign_id, import_id, line, phone, phones)
-            select gen_random_uuid(), $1, $2, $3, n + 10, '+1202' || (5000000 + n), array[
-              '+1202' || (5000000 + n), '+1202' || (6000000 + n), '+1202' || (7000000 + n / 2)]
+            select gen_random_uuid(), $1, $2, $3, n + 10, '+1202' || (5550200 + n), array[
+              '+1202' || (5550200 + n), '+1303' || (5550200 + n), '+1404' || (5550200 + n / 2)]
             from generate_series(1, $4::int) n
             """,
             campaign.org_id,

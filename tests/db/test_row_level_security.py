@@ -53,6 +53,7 @@ LEAST_ROLE: dict[str, tuple[Role | None, Role | None, Role | None, Role | None]]
     "floor_calls": (V, None, None, None),
     "floor_days": (V, None, None, None),
     "schedules": (V, S, S, S),
+    "campaign_copies": (V, S, None, None),
     "schedule_runs": (V, None, None, None),
     "campaign_events": (V, None, None, None),
     "campaign_counts": (V, None, None, None),

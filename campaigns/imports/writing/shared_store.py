@@ -8,6 +8,7 @@ tables that have just grown from nothing to millions of rows (`keep_lane`).
 from uuid import UUID
 
 from app.db import Connection, Row
+from campaigns.store import read_by_index
 
 _TELL = """
   told as (
@@ -29,13 +30,7 @@ _TELL = """
 async def keep_lane(connection: Connection, import_id: UUID, *, fence: int, lease_seconds: float) -> bool:
     """The first lane stays the caller's till the end of the transaction, in which everything is read by an index. False
     where another worker took over."""
-    # Else it sorts all contacts that are left for the sake of a page, or reads all numbers kept for the sake of one.
-    await connection.execute(
-        """
-        select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_bitmapscan', 'off', true),
-               set_config('enable_seqscan', 'off', true)
-        """
-    )
+    await read_by_index(connection)
     held = await connection.fetchval(
         """
         update import_lanes set lease_until = now() + make_interval(secs => $3)
