@@ -234,9 +234,9 @@ async def copy_contacts(
         ), added as (
           insert into contacts (id, org_id, campaign_id, line, phone, name, variables, phones, time_zone, consent_at,
                                 consent_expires_at, consent_source, memory)
-          select i.id, p.org_id, $2, p.line, p.phone, p.name, p.variables, p.phones, p.time_zone, p.consent_at,
-                 p.consent_expires_at, p.consent_source, p.memory
-          from wanted p join unnest($7::uuid[]) with ordinality i (id, n) on i.n = p.n
+          select ($7::uuid[])[p.n], p.org_id, $2, p.line, p.phone, p.name, p.variables, p.phones, p.time_zone,
+                 p.consent_at, p.consent_expires_at, p.consent_source, p.memory
+          from wanted p
           on conflict (campaign_id, phone) do nothing
         )
         select count(*) as count, max(phone) as last from page

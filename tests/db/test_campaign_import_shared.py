@@ -162,6 +162,8 @@ async def test_every_number_is_asked_for_in_an_index_however_many_there_are(
     fence = await column(db, "select fence from import_lanes where lane = 0")
     count = 9_000
     async with db.system() as connection:
+        # As it is in an import: what Postgres knows of the tables is from before it.
+        await connection.execute("analyze contacts, import_numbers")
         await connection.execute(
             """
             insert into contacts (id, org_id, campaign_id, import_id, line, phone, phones)
@@ -174,9 +176,9 @@ async def test_every_number_is_asked_for_in_an_index_however_many_there_are(
             import_id,
             count,
         )
-        await connection.execute("analyze contacts")
     one = await Database.connect(database_url, max_size=1)
-    read = "select seq_tup_read from pg_stat_user_tables where relname in ('contacts', 'import_numbers') order by 1"
+    read = """select seq_tup_read + coalesce(idx_tup_fetch, 0) from pg_stat_user_tables
+              where relname in ('contacts', 'import_numbers') order by 1"""
     before = await column(one, read)
     assert await shared.tell_shared(one, campaign.org_id, campaign.id, import_id, fence=fence[0], lease_seconds=60)  # type: ignore[arg-type]
     async with one.system() as connection:
@@ -186,4 +188,5 @@ async def test_every_number_is_asked_for_in_an_index_however_many_there_are(
     assert await column(db, "select count(*)::int from import_faults where reason like 'line %too%'") == [
         count // 2 - 1
     ]
-    assert sum(after) - sum(before) < 2 * count  # type: ignore[arg-type]
+    # Each contact once, each number that another has too once, and each number that is forgotten twice.
+    assert sum(after) - sum(before) < 6 * count  # type: ignore[arg-type]

@@ -131,8 +131,9 @@ async def delete_numbers(connection: Connection, import_id: UUID, *, after: str,
     return await connection.fetchval(
         """
         with gone as (
-          delete from import_numbers where import_id = $1 and phone in (
-            select phone from import_numbers where import_id = $1 and phone > $2 order by phone limit $3)
+          delete from import_numbers where import_id = $1 and phone > $2 and phone <= (
+            select max(n.phone) from (
+              select phone from import_numbers where import_id = $1 and phone > $2 order by phone limit $3) n)
           returning phone
         ) select max(phone) from gone
         """,
