@@ -23,6 +23,7 @@ from agents.course.ending import Ending, watch_person, watch_room
 from agents.course.opening import NobodyCame, Opened, open_call, prepare_agents
 from agents.course.person import find_person, has_answered
 from agents.desk import Desk, OpenCalls
+from agents.evaluation.due import watch_due
 from agents.floor.connecting import end_for_operator, give_to_operator
 from agents.floor.screening import Screening
 from agents.record.recording import Recording
@@ -32,6 +33,7 @@ from agents.speech.registry import Providers, check_providers, load_engines
 from app.db import Database
 from app.logs import get_logger
 from app.settings import Settings
+from app.tasks import Tasks
 from telephony.calls import CallNotFound, DispatchMetadata
 from telephony.inbound import UnknownNumber
 from telephony.outbound import build_lines
@@ -60,12 +62,24 @@ async def run_worker(settings: Settings) -> None:
     desk = Desk(settings, engines, OpenCalls(settings.worker_max_calls))
     server = build_server(desk)
     running = asyncio.create_task(server.run(), name="agent server")
+    beside = Tasks("what this worker does beside its calls has ended")
+    beside.keep(look_back_for_others(desk), name="evaluations")
     try:
         await _wait_for_signal(running)
     finally:
+        await beside.close()
         await stop_server(server, desk)
         engines.close()
     await running
+
+
+async def look_back_for_others(desk: Desk) -> None:
+    """Evaluate the calls of workers that died before they did."""
+    db = await connect_database(desk.settings)
+    try:
+        await watch_due(db, desk)
+    finally:
+        await db.close()
 
 
 def quiet_logs() -> None:

@@ -90,7 +90,7 @@ class Plan:
 @dataclass(frozen=True)
 class Campaign:
     """`import_report` as ImportReport.to_json writes it; empty before an import. `pause_reason`: why it paused itself;
-    None where a person did."""
+    None where a person did. `copying`: a draft to which contacts of another campaign are still on their way."""
 
     id: CampaignId
     org_id: OrgId
@@ -115,6 +115,7 @@ class Campaign:
     parent_id: CampaignId | None
     settings: Mapping[str, Mapping[str, Any]]
     canary_status: CanaryStatus | None
+    copying: bool
     pause_reason: str | None
     finish_reason: FinishReason | None
     import_report: Mapping[str, Any]
@@ -173,7 +174,7 @@ async def delete_campaign(
         if campaign.status is not CampaignStatus.DRAFT:
             raise CampaignState(f"The campaign is {campaign.status.value}; only a draft can be deleted.")
         if not await store.delete_draft(connection, org_id, campaign_id):
-            raise CampaignState("An import runs into this draft, or another campaign was made of it.")
+            raise CampaignState("Contacts still come into this draft, or another campaign was made of it.")
 
 
 async def select_campaign(connection: Connection, org_id: OrgId, campaign_id: CampaignId) -> Campaign:
@@ -210,6 +211,7 @@ def read_campaign(row: Row) -> Campaign:
         parent_id=row["parent_id"],
         settings={name: row[name] for name in MODELS if name != "retry"},
         canary_status=CanaryStatus(row["canary_status"]) if row["canary_status"] else None,
+        copying=row["copying"],
         pause_reason=row["pause_reason"],
         finish_reason=FinishReason(row["finish_reason"]) if row["finish_reason"] else None,
         import_report=row["import_report"],

@@ -33,7 +33,7 @@ class CallbackPast(InvalidInput):
 
 
 BY_HAND = "hand"
-"""Who blocked a contact that somebody took out; otherwise it is a gate."""
+"""Who blocked a contact that somebody took out; otherwise it is a gate. The database tells of it by this word."""
 
 
 class ContactStatus(StrEnum):
@@ -108,8 +108,8 @@ async def edit_contact(
 
 
 async def remove_contact(connection: Connection, org_id: OrgId, contact_id: ContactId, *, reason: str) -> Contact:
-    """One that waits becomes blocked, by hand: it is never called, and what is known of it stays. Raises
-    ContactNotFound, ContactState."""
+    """One that waits becomes blocked, by hand: it is never called, and what is known of it stays; the change
+    tells itself as `contact.blocked`. Raises ContactNotFound, ContactState."""
     await _lock_waiting(connection, org_id, contact_id)
     await contact_store.set_removed(
         connection, org_id, contact_id, disposition=Disposition.BLOCKED, by=BY_HAND, reason=reason

@@ -8,7 +8,8 @@ from uuid import UUID
 from app.db import Connection, Row
 
 _CAMPAIGN = """
-    select c.*, t.slug as team, n.e164 as from_number, n.carrier as carrier
+    select c.*, t.slug as team, n.e164 as from_number, n.carrier as carrier,
+           exists (select from campaign_copies k where k.campaign_id = c.id) as copying
     from campaigns c join teams t on t.id = c.team_id join numbers n on n.id = c.from_number_id
 """
 
@@ -153,12 +154,13 @@ async def sum_contacts(connection: Connection, org_id: UUID, campaign_ids: Seque
 
 
 async def delete_draft(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
-    """With its contacts and imports. False where it is no draft, an import still runs into it, or a campaign was made
-    of it."""
+    """With its contacts and imports. False where it is no draft, contacts are still imported or copied into it, or a
+    campaign was made of it."""
     row = await connection.fetchrow(
         """
         delete from campaigns c where org_id = $1 and id = $2 and status = 'draft'
           and not exists (select from imports where campaign_id = c.id and status = 'running')
+          and not exists (select from campaign_copies k where k.campaign_id = c.id and k.error is null)
           and not exists (select from campaigns where org_id = $1 and parent_id = c.id)
         returning id
         """,
@@ -182,3 +184,14 @@ async def finish_campaigns(connection: Connection) -> Sequence[UUID]:
         """
     )
     return [row["id"] for row in rows]
+
+
+async def read_by_index(connection: Connection) -> None:
+    """Until this transaction is over: for a page of a table that has just grown by millions of rows, of which Postgres
+    knows nothing yet. Else it sorts all rows that are left for the sake of a page."""
+    await connection.execute(
+        """
+        select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_bitmapscan', 'off', true),
+               set_config('enable_seqscan', 'off', true)
+        """
+    )

@@ -4,8 +4,7 @@ from agents.answering.listening import Answering
 from agents.answering.watching import conclude_answerer
 from agents.course.opening import Opened
 from agents.desk import Desk
-from agents.evaluation.evaluating import evaluate_call
-from agents.speech.registry import Providers
+from agents.evaluation.due import evaluate_own
 from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger
 from telephony.calls import load_call
@@ -15,7 +14,7 @@ log = get_logger(__name__)
 
 async def look_back(db: Database, desk: Desk, opened: Opened, answering: Answering | None) -> None:
     """Both are written down where the call has ended; a call that goes on without us is looked back on by whoever has
-    it then. A worker that is told to stop meanwhile leaves it without a score."""
+    it then. What it is worth another worker says where this one is told to stop meanwhile, or dies."""
     try:
         call = await load_call(db, opened.call.id)
         if call.end is None:
@@ -26,10 +25,6 @@ async def look_back(db: Database, desk: Desk, opened: Opened, answering: Answeri
         if opened.floor is not None:
             # The team's criteria are about its agents, who said nothing here.
             return
-        providers = Providers(desk.settings, desk.engines)
-        try:
-            await evaluate_call(db, call, opened.definition, providers.build_judge(opened.definition))
-        finally:
-            await providers.close()
+        await evaluate_own(db, desk, call, opened.definition)
     except DatabaseUnavailable as error:
         log.warning("a call was not looked back on", call_id=str(opened.call.id), error=error.detail)

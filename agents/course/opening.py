@@ -12,6 +12,7 @@ from agents.conversation import build_agents
 from agents.conversation_state import ConversationState
 from agents.course.ending import Ending
 from agents.course.person import find_person
+from agents.evaluation import store as evaluation_store
 from agents.record import transcript_store
 from agents.record.transcript import Transcript, write_chat_context
 from agents.speech.registry import Providers
@@ -54,6 +55,8 @@ async def open_call(db: Database, room: rtc.Room, metadata: DispatchMetadata) ->
     async with db.system() as connection:
         definition = (await load_team_version(connection, call.team_version_id)).definition
         floor = await find_floor(connection, call.attempt_id, call.from_number)
+        if definition.evaluation and floor is None:
+            await evaluation_store.insert_due(connection, call_id=call.id, org_id=call.org_id)
         if not metadata.rescue:
             return Opened(call, definition, floor=floor)
         turns = await transcript_store.select_turns(connection, call.id)

@@ -1,7 +1,7 @@
 """What a conversation was worth, once it is over: its turns held against the criteria of its team.
 
 Nobody waits for it: the line is closed and the call's row has its end. Whatever fails leaves a row without a score
-that says why, so that a canary knows not to wait for it.
+that says why, so that a canary knows not to wait for it. Who judges it, and when its worker is dead, says due.py.
 """
 
 import asyncio
@@ -38,13 +38,22 @@ class Evaluation:
 async def evaluate_call(
     db: Database, call: Call, definition: TeamDefinition, judge: Judge, *, within_seconds: float = JUDGE_SECONDS
 ) -> Evaluation | None:
-    """Judge an ended call and store it; None where its team has no criteria. Raises DatabaseUnavailable."""
+    """Judge an ended call and store it; None where its team has no criteria, or nobody answered: then none is due.
+    Raises DatabaseUnavailable."""
     if not definition.evaluation or call.answered_at is None:
+        async with db.system() as connection:
+            await store.delete_due(connection, call.id)
         return None
     async with db.system() as connection:
         rows = await transcript_store.select_turns(connection, call.id)
     criteria = fill_criteria(definition, call.variables)
     evaluation = await evaluate(criteria, read_conversation(rows, call), call, judge, within_seconds=within_seconds)
+    await keep_evaluation(db, call, evaluation)
+    return evaluation
+
+
+async def keep_evaluation(db: Database, call: Call, evaluation: Evaluation) -> None:
+    """As the call's one; where it has one that stays. None is due any more. Raises DatabaseUnavailable."""
     async with db.system() as connection:
         stored = await store.insert_evaluation(
             connection,
@@ -58,8 +67,8 @@ async def evaluate_call(
         if stored:
             data = {"score": evaluation.score, "reason": evaluation.reason, "judge": evaluation.judge}
             await record_event(connection, call.org_id, call.id, EventKind.CALL_EVALUATED, data)
+        await store.delete_due(connection, call.id)
     log.info("call evaluated", call_id=str(call.id), score=evaluation.score, judge=evaluation.judge)
-    return evaluation
 
 
 def fill_criteria(definition: TeamDefinition, variables: Mapping[str, Any]) -> list[Criterion]:

@@ -18,6 +18,7 @@ from telephony.floor.operators import (
     Operator,
     OperatorState,
     add_operator,
+    beat,
     demand_self,
     list_operators,
     load_operator,
@@ -192,11 +193,11 @@ async def post_beat(
     with state.live.reader(principal.org_id) as reader:
         reader.clear()
         async with state.db.request(principal.claims()) as connection:
-            operator = await _load_to_act(connection, principal, operator_id)
-            await operator_store.beat(connection, operator.id)
+            operator = await beat(connection, principal.org_id, operator_id)
+            demand_self(principal, operator)
         if operator.state is known and wait_seconds > 0:
-            await _wait_for_change(state, principal, operator, reader, wait_seconds)
-    return await get_operator(state, principal, operator_id)
+            operator = await _wait_for_change(state, principal, operator, reader, wait_seconds)
+    return render_operator(operator)
 
 
 @router.post("/{operator_id}/join", summary="The key to the room of your call")
@@ -221,17 +222,17 @@ async def _load_to_act(connection: Connection, principal: Principal, operator_id
 
 async def _wait_for_change(
     state: State, principal: Principal, known: Operator, reader: Reader, wait_seconds: float
-) -> None:
-    """Until their state is another, or the time is over. Looks when a call of the organization changed, and now and
-    then for what no event tells (the end of a wrap-up)."""
+) -> Operator:
+    """What they do as soon as their state is another, or when the time is over. Looks when a call of the organization
+    changed, and now and then for what no event tells (the end of a wrap-up)."""
     loop = asyncio.get_running_loop()
-    give_up = loop.time() + wait_seconds
-    while (left := give_up - loop.time()) > 0:
+    give_up, operator = loop.time() + wait_seconds, known
+    while operator.state is known.state and (left := give_up - loop.time()) > 0:
         await reader.wait(min(left, LOOK_SECONDS))
         reader.clear()
         async with state.db.request(principal.claims()) as connection:
-            if (await load_operator(connection, principal.org_id, known.id)).state is not known.state:
-                return
+            operator = await load_operator(connection, principal.org_id, known.id)
+    return operator
 
 
 def render_operator(operator: Operator) -> OperatorOut:

@@ -159,13 +159,15 @@ async def set_released(
     fences: Sequence[int],
     disposition: str | None,
     detail: str,
+    put_off_by: str | None = None,
     carrier_failed: bool = False,
 ) -> set[UUID]:
-    """Given up without a dial. `disposition`: "not-dialed" where the intent had been committed."""
+    """Given up without a dial. `disposition`: "not-dialed" where the intent had been committed. `put_off_by`: the gate
+    that said not now."""
     rows = await connection.fetch(
         """
         update attempts a set status = 'released', disposition = $3, detail = $4, settled_at = now(),
-                              carrier_failed = a.carrier_failed or $5
+                              carrier_failed = a.carrier_failed or $5, put_off_by = $6
         from unnest($1::uuid[], $2::bigint[]) n (id, fence)
         where a.id = n.id and a.fence = n.fence and a.status in ('claimed', 'dialing', 'uncertain') returning a.id
         """,
@@ -174,6 +176,7 @@ async def set_released(
         disposition,
         detail,
         carrier_failed,
+        put_off_by,
     )
     return {row["id"] for row in rows}
 

@@ -98,14 +98,15 @@ async def turn_away(connection: Connection, refusals: Sequence[Refusal]) -> None
     never = [one for one in refusals if one.for_good]
     later = [one for one in refusals if not one.for_good]
     if later:
-        for detail in {one.reason for one in later}:
-            of_detail = [one.claim for one in later if one.reason == detail]
+        for gate, detail in {(one.gate, one.reason) for one in later}:
+            alike = [one.claim for one in later if (one.gate, one.reason) == (gate, detail)]
             await attempt_store.set_released(
                 connection,
-                ids=[claim.attempt_id for claim in of_detail],
-                fences=[claim.fence for claim in of_detail],
+                ids=[claim.attempt_id for claim in alike],
+                fences=[claim.fence for claim in alike],
                 disposition=None,
                 detail=detail,
+                put_off_by=gate,
             )
         await attempt_store.set_contacts_waiting(
             connection, [one.claim.contact_id for one in later], due_at=[one.due_at for one in later]

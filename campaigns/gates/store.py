@@ -20,17 +20,18 @@ async def select_policy(connection: Connection, campaign_id: UUID) -> Row | None
 
 async def select_circumstances(connection: Connection, contact_id: UUID, *, beat_seconds: float) -> Row | None:
     """What a dial depends on beside the gates: `mode` of the campaign, `idle` operators who take its calls; and the
-    contact's last try: `status` and `detail`, None where there was none."""
+    contact's last try: `status`, `detail` and the gate that it was `put_off_by`, None where there was none."""
     return await connection.fetchrow(
         """
-        select c.mode, a.status, a.detail,
+        select c.mode, a.status, a.detail, a.put_off_by,
                (select count(*) from operators o
                 where o.org_id = c.org_id and o.state = 'available' and (o.campaigns is null or c.id = any(o.campaigns))
                   and o.beat_at > now() - make_interval(secs => $2)) as idle
         from contacts t
         join campaigns c on c.id = t.campaign_id
         left join lateral (
-          select status, detail from attempts where contact_id = t.id order by claimed_at desc, ordinal desc limit 1
+          select status, detail, put_off_by from attempts where contact_id = t.id
+          order by claimed_at desc, ordinal desc limit 1
         ) a on true
         where t.id = $1
         """,

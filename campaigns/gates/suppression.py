@@ -31,8 +31,6 @@ from campaigns.gates.policy import OnFailure, Policy
 log = get_logger(__name__)
 
 AT_ONCE = 100
-VETOED, NO_USABLE_ANSWER = "vetoed", "no usable answer"
-"""How the reasons of those who are put off begin."""
 PUT_OFF = timedelta(seconds=60)
 
 
@@ -108,13 +106,13 @@ class SuppressionClient:
             return Verdict(Gate.SUPPRESSION, True, "no veto", source)
         if veto.until is not None and veto.until <= self._clock():
             return Verdict(Gate.SUPPRESSION, True, f"the veto is over: {veto.reason}", source)
-        return Verdict(Gate.SUPPRESSION, False, f"{VETOED}: {veto.reason}", source, veto.until)
+        return Verdict(Gate.SUPPRESSION, False, f"vetoed: {veto.reason}", source, veto.until)
 
     def _judge_failure(self, on_failure: OnFailure, why: str) -> Verdict:
         if on_failure is OnFailure.ALLOW:
-            return Verdict(Gate.SUPPRESSION, True, f"{NO_USABLE_ANSWER}; the campaign dials all the same", why)
+            return Verdict(Gate.SUPPRESSION, True, "no usable answer; the campaign dials all the same", why)
         next_at = self._clock().astimezone(UTC) + PUT_OFF
-        return Verdict(Gate.SUPPRESSION, False, f"{NO_USABLE_ANSWER}; asked again in a minute", why, next_at)
+        return Verdict(Gate.SUPPRESSION, False, "no usable answer; asked again in a minute", why, next_at)
 
 
 def signing_secret(key: SecretStr, org_id: OrgId) -> str:

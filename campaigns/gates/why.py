@@ -11,7 +11,6 @@ from campaigns.gates import store
 from campaigns.gates.calling import find_opening
 from campaigns.gates.gates import Candidate, Gate, Verdict, check_gates, first_refusal
 from campaigns.gates.policy import Policy, load_policy
-from campaigns.gates.suppression import NO_USABLE_ANSWER, VETOED
 from campaigns.rules.pacing import Mode
 from telephony.floor.operator_store import BEAT_LOST_SECONDS
 from telephony.toll_gate.gate import load_rules
@@ -53,12 +52,14 @@ async def why(connection: Connection, org_id: OrgId, contact_id: ContactId, *, n
 @dataclass(frozen=True)
 class Circumstances:
     """What a dial depends on beside the gates. `for_people`: operators take the calls, of whom `idle` are free.
-    `put_off`: why the last try was no dial; None where it was one. `tried`: there was a try."""
+    `tried`: there was a try. `put_off`: why the last one was no dial, None where it was one; `put_off_by`: the gate
+    that said so, None where none did."""
 
     for_people: bool = False
     idle: int = 0
     tried: bool = False
     put_off: str | None = None
+    put_off_by: Gate | None = None
 
 
 async def load_circumstances(connection: Connection, contact_id: ContactId) -> Circumstances:
@@ -66,7 +67,8 @@ async def load_circumstances(connection: Connection, contact_id: ContactId) -> C
     if row is None:
         return Circumstances()
     put_off = row["detail"] if row["status"] == "released" else None
-    return Circumstances(row["mode"] != Mode.AI, row["idle"], row["status"] is not None, put_off)
+    put_off_by = Gate(row["put_off_by"]) if row["put_off_by"] else None
+    return Circumstances(row["mode"] != Mode.AI, row["idle"], row["status"] is not None, put_off, put_off_by)
 
 
 def to_candidate(contact: Contact) -> Candidate:
@@ -127,6 +129,6 @@ def _why_later(contact: Contact, around: Circumstances) -> str:
 
 def _say_when_asked(policy: Policy, contact: Contact, around: Circumstances, now: datetime) -> Verdict:
     """What the last answer put off stays so until it is asked again; nobody is asked for this."""
-    if around.put_off and around.put_off.startswith((VETOED, NO_USABLE_ANSWER)) and contact.due_at > now:
+    if around.put_off and around.put_off_by is Gate.SUPPRESSION and contact.due_at > now:
         return Verdict(Gate.SUPPRESSION, False, around.put_off, policy.suppression.url, contact.due_at)
     return Verdict(Gate.SUPPRESSION, True, "asked right before the dial", policy.suppression.url)

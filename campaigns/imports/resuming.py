@@ -19,6 +19,7 @@ from campaigns.imports.importing import run_import
 from campaigns.imports.job import LEASE_SECONDS, ImportTakenOver, Job
 from campaigns.imports.opening import ImportOptions, load_needs
 from campaigns.imports.plain_numbers import Allowed, NumberReader
+from campaigns.imports.writing.shared import forget_numbers
 
 POLL_SECONDS = 5.0
 MOST_TRIES = 10
@@ -51,6 +52,7 @@ async def resume_import(db: Database) -> bool:
     if row["stuck_now"] >= MOST_TRIES:
         async with db.system() as connection:
             await store.end_import(connection, row["id"], fence=row["fence"], status="failed", error=STUCK)
+        await forget_numbers(db, row["id"])
         return True
     await _run_kept(db, row, row["fence"])
     return True

@@ -79,6 +79,8 @@ async def check_lines(db: Database, campaign: Campaign, carriers: Collection[Car
 def check_contacts(
     campaign: Campaign, counts: Mapping[str, int], refused: Sequence[ReasonRow], looked_at: int
 ) -> Check:
+    if campaign.copying:
+        return Check("contacts", Level.ERROR, "contacts are still being copied into it")
     if counts["waiting"] == 0:
         level = Level.ERROR if campaign.ends_when_done and counts["in_flight"] == 0 else Level.WARNING
         return Check("contacts", level, "nobody is left to call")

@@ -6,9 +6,11 @@ from typing import Any
 
 from app.db import Connection, Database
 from app.ids import CampaignId, OrgId
-from campaigns.campaigns import Campaign, CampaignKind, CampaignState, CampaignStatus, Plan, select_campaign
-from campaigns.creating import Once, find_made, insert_campaign, mark_made
+from campaigns import store as campaign_store
+from campaigns.campaigns import Campaign, CampaignKind, CampaignState, Plan, select_campaign
+from campaigns.creating import Once, find_made, mark_made
 from campaigns.lifecycle import store
+from campaigns.lifecycle.copying import begin_copy, run_copy
 from campaigns.rules.dispositions import Disposition
 
 UNREACHED: frozenset[str] = frozenset(
@@ -25,12 +27,12 @@ UNREACHED: frozenset[str] = frozenset(
 )
 """Nobody was talked to, or they asked for a call that was not made. Who refused a call is dialed again only by name. Of
 an unknown end that cannot be said: name it to dial those again too."""
-AT_ONCE = 20_000
-"""Contacts copied by one statement: well within the time that a statement has."""
 
 
 @dataclass(frozen=True)
 class Copied:
+    """`contacts`: how many it has; where they are still copied, how many it gets."""
+
     campaign: Campaign
     contacts: int
 
@@ -48,42 +50,35 @@ async def redial_unreached(
     """A draft with the same settings and the contacts that were not reached: those whose last outcome is one of
     `outcomes` (UNREACHED if None) and, of a finished campaign, those who still waited. Who is blocked stays so.
 
-    All or nothing. Raises CampaignNotFound; CampaignState where there is nobody to dial again; RequestKeyReused.
+    Returns when all are there; what a death cuts off is finished by whoever comes (copying.py). Raises
+    CampaignNotFound; CampaignState where there is nobody to dial again; RequestKeyReused.
     """
     async with db.system() if claims is None else db.request(claims) as connection:
         if known := await find_made(connection, org_id, once):
-            return Copied(known, await store.count_contacts_of(connection, org_id, known.id))
+            return await _look(connection, known)
         source = await select_campaign(connection, org_id, campaign_id)
         wanted = UNREACHED if outcomes is None else frozenset(outcomes)
-        copied = await copy_in(connection, source, name=name or f"{source.name}, again", outcomes=wanted)
-        if copied.contacts == 0:
+        plan = plan_like(source, name or f"{source.name}, again")
+        begun = await begin_copy(connection, source, plan, outcomes=wanted)
+        if begun.contacts == 0:
             raise CampaignState(f"Nobody to dial again: no contact ended as {', '.join(sorted(wanted))}.")
-        await mark_made(connection, copied.campaign.id, once)
-        return copied
+        await mark_made(connection, begun.campaign.id, once)
+    await run_copy(db, begun.copy_id, fence=1)
+    async with db.system() if claims is None else db.request(claims) as connection:
+        return await _look(connection, await select_campaign(connection, org_id, begun.campaign.id))
 
 
-async def copy_in(
-    connection: Connection, source: Campaign, *, name: str, outcomes: Collection[str] | None = None
-) -> Copied:
-    """In the caller's transaction: a draft like `source`, with all of its contacts that may be called or, with
-    `outcomes`, those of `redial_unreached`. Its start and deadline are not taken over: they are past."""
-    campaign = await insert_campaign(connection, source.org_id, _plan_like(source, name))
-    copied, after = 0, ""
-    while after is not None:
-        count, after = await store.copy_contacts(
-            connection,
-            source.id,
-            campaign.id,
-            outcomes=sorted(outcomes) if outcomes is not None else None,
-            with_waiting=source.status is CampaignStatus.FINISHED,
-            after=after,
-            limit=AT_ONCE,
-        )
-        copied += count
-    return Copied(campaign, copied)
+async def _look(connection: Connection, campaign: Campaign) -> Copied:
+    """As it stands: with the contacts that it gets, where not all are there yet."""
+    planned = await store.select_planned(connection, campaign.org_id, campaign.id)
+    if planned is not None:
+        return Copied(campaign, planned)
+    rows = await campaign_store.sum_contacts(connection, campaign.org_id, [campaign.id])
+    return Copied(campaign, sum(row["count"] for row in rows))
 
 
-def _plan_like(source: Campaign, name: str) -> Plan:
+def plan_like(source: Campaign, name: str) -> Plan:
+    """Its start and deadline are not taken over: they are past."""
     return Plan(
         name=name[:200],
         team=source.team,

@@ -23,7 +23,8 @@ async def is_anyone_left(connection: Connection, campaign_id: UUID) -> bool:
 
 async def set_started(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
     """draft, paused or scheduled → running, or scheduled while `starts_at` lies ahead. A canary that has not passed
-    begins anew. False where the deadline has passed, or it is running or finished."""
+    begins anew. False where the deadline has passed, contacts are still copied into it, or it is running or
+    finished."""
     row = await connection.fetchrow(
         """
         update campaigns set
@@ -34,6 +35,7 @@ async def set_started(connection: Connection, org_id: UUID, campaign_id: UUID) -
                                then canary_status else 'dialing' end
         where org_id = $1 and id = $2 and status in ('draft', 'paused', 'scheduled')
           and (deadline_at is null or deadline_at > now())
+          and not exists (select from campaign_copies k where k.campaign_id = campaigns.id)
         returning id
         """,
         org_id,
@@ -108,8 +110,105 @@ async def finish_overdue(connection: Connection) -> Sequence[Row]:
 # -- one campaign like another
 
 
+async def count_to_copy(
+    connection: Connection, org_id: UUID, source_id: UUID, *, outcomes: Sequence[str] | None, with_waiting: bool
+) -> int:
+    """How many contacts `copy_contacts` would copy; summed from few rows, however many they are."""
+    return await connection.fetchval(
+        """
+        select coalesce(sum(count), 0)::bigint from campaign_counts
+        where org_id = $1 and campaign_id = $2 and what = 'contacts'
+          and (case when $3::text[] is null then status <> 'blocked'
+                    else (status = 'finished' and disposition = any($3)) or ($4 and status = 'waiting') end)
+        """,
+        org_id,
+        source_id,
+        outcomes,
+        with_waiting,
+    )
+
+
+async def insert_copy(
+    connection: Connection,
+    org_id: UUID,
+    campaign_id: UUID,
+    source_id: UUID,
+    *,
+    outcomes: Sequence[str] | None,
+    with_waiting: bool,
+    contacts: int,
+    starts: bool,
+    lease_seconds: float,
+) -> UUID:
+    """Under the first fence, 1."""
+    copy_id = new_id()
+    await connection.execute(
+        """
+        insert into campaign_copies (id, org_id, campaign_id, source_id, outcomes, with_waiting, contacts, starts,
+                                     lease_until)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9))
+        """,
+        copy_id,
+        org_id,
+        campaign_id,
+        source_id,
+        outcomes,
+        with_waiting,
+        contacts,
+        starts,
+        lease_seconds,
+    )
+    return copy_id
+
+
+async def select_planned(connection: Connection, org_id: UUID, campaign_id: UUID) -> int | None:
+    """How many contacts a draft gets into which they are still copied; None where all are there."""
+    return await connection.fetchval(
+        "select sum(contacts)::bigint from campaign_copies where org_id = $1 and campaign_id = $2", org_id, campaign_id
+    )
+
+
+async def select_copy_error(connection: Connection, org_id: UUID, campaign_id: UUID) -> str | None:
+    """Why not all contacts came into the draft, where nobody goes on with it."""
+    return await connection.fetchval(
+        "select max(error) from campaign_copies where org_id = $1 and campaign_id = $2", org_id, campaign_id
+    )
+
+
+async def take_over_copy(connection: Connection, *, lease_seconds: float) -> Row | None:
+    """A copy that nobody works on any more, the caller's from now on, under a new `fence`; `stuck`: how often before it
+    was taken over at this very place."""
+    return await connection.fetchrow(
+        """
+        update campaign_copies set fence = fence + 1, lease_until = now() + make_interval(secs => $1),
+          stuck = case when stuck_at = position then stuck + 1 else 0 end, stuck_at = position
+        where id = (
+          select id from campaign_copies where lease_until <= now() and error is null
+          order by id limit 1 for update skip locked
+        ) returning *
+        """,
+        lease_seconds,
+    )
+
+
+async def lock_copy(connection: Connection, copy_id: UUID, *, fence: int, lease_seconds: float) -> Row | None:
+    """The caller's until the transaction ends, and leased after it. None where somebody else has it, it is done, or its
+    draft is none any more."""
+    return await connection.fetchrow(
+        """
+        update campaign_copies k set lease_until = now() + make_interval(secs => $3)
+        from campaigns c where k.id = $1 and k.fence = $2 and c.id = k.campaign_id and c.status = 'draft'
+        returning k.*
+        """,
+        copy_id,
+        fence,
+        lease_seconds,
+    )
+
+
 async def copy_contacts(
     connection: Connection,
+    org_id: UUID,
     source_id: UUID,
     target_id: UUID,
     *,
@@ -117,9 +216,9 @@ async def copy_contacts(
     with_waiting: bool,
     after: str,
     limit: int,
-) -> tuple[int, str | None]:
-    """The next contacts by number, from after `after` on, go in as new ones; how many, and after which number to go
-    on, None at the end.
+) -> str | None:
+    """Of the source's next `limit` contacts by number, from after `after` on, the right ones go in as new ones, unless
+    the target has their number; after which number to go on, None at the end.
 
     `outcomes` None: every one that is not blocked; else those finished with one of these, and with `with_waiting`
     those that wait. What the last call left for the next comes along.
@@ -127,20 +226,20 @@ async def copy_contacts(
     row = await connection.fetchrow(
         """
         with page as (
-          select c.*, row_number() over (order by c.phone) as n from contacts c
-          where c.campaign_id = $1 and c.phone > $5
-            and (case when $3::text[] is null then c.status <> 'blocked'
-                      else (c.status = 'finished' and c.disposition = any($3)) or ($4 and c.status = 'waiting') end)
-          order by c.phone limit $6
+          select * from contacts where org_id = $8 and campaign_id = $1 and phone > $5 order by phone limit $6
+        ), wanted as (
+          select p.*, row_number() over (order by p.phone) as n from page p
+          where case when $3::text[] is null then p.status <> 'blocked'
+                     else (p.status = 'finished' and p.disposition = any($3)) or ($4 and p.status = 'waiting') end
         ), added as (
           insert into contacts (id, org_id, campaign_id, line, phone, name, variables, phones, time_zone, consent_at,
                                 consent_expires_at, consent_source, memory)
-          select i.id, p.org_id, $2, p.line, p.phone, p.name, p.variables, p.phones, p.time_zone, p.consent_at,
-                 p.consent_expires_at, p.consent_source, p.memory
-          from page p join unnest($7::uuid[]) with ordinality i (id, n) on i.n = p.n
-          returning phone
+          select ($7::uuid[])[p.n], p.org_id, $2, p.line, p.phone, p.name, p.variables, p.phones, p.time_zone,
+                 p.consent_at, p.consent_expires_at, p.consent_source, p.memory
+          from wanted p
+          on conflict (campaign_id, phone) do nothing
         )
-        select count(*) as count, max(phone) as last from added
+        select count(*) as count, max(phone) as last from page
         """,
         source_id,
         target_id,
@@ -149,12 +248,40 @@ async def copy_contacts(
         after,
         limit,
         [new_id() for _ in range(limit)],
+        org_id,
     )
     assert row is not None  # an aggregate has one row
-    return row["count"], row["last"] if row["count"] == limit else None
+    return row["last"] if row["count"] == limit else None
 
 
-async def count_contacts_of(connection: Connection, org_id: UUID, campaign_id: UUID) -> int:
-    return await connection.fetchval(
-        "select count(*) from contacts where org_id = $1 and campaign_id = $2", org_id, campaign_id
+async def set_copied(connection: Connection, copy_id: UUID, position: str) -> None:
+    """As far as this; of a copy that is locked."""
+    await connection.execute("update campaign_copies set position = $2 where id = $1", copy_id, position)
+
+
+async def delete_copy(connection: Connection, copy_id: UUID) -> None:
+    """All contacts are there; of a copy that is locked."""
+    await connection.execute("delete from campaign_copies where id = $1", copy_id)
+
+
+async def release_copy(connection: Connection, copy_id: UUID, *, fence: int) -> None:
+    """Whoever comes next need not wait for the lease."""
+    await connection.execute(
+        "update campaign_copies set lease_until = now() where id = $1 and fence = $2", copy_id, fence
+    )
+
+
+async def fail_copy(connection: Connection, copy_id: UUID, *, fence: int, error: str) -> None:
+    await connection.execute(
+        "update campaign_copies set error = $3 where id = $1 and fence = $2", copy_id, fence, error
+    )
+
+
+async def drop_stale_copies(connection: Connection) -> None:
+    """Of campaigns that are no drafts any more: somebody ended them before all contacts were there."""
+    await connection.execute(
+        """
+        delete from campaign_copies k using campaigns c
+        where c.id = k.campaign_id and c.status <> 'draft' and k.lease_until <= now()
+        """
     )

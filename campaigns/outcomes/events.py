@@ -1,7 +1,8 @@
 """What happens to a campaign and its attempts, written down in the transaction in which it happens.
 
 A trigger of the database puts an event into the outbox of every webhook that wants it, in the same transaction; the
-event streams read `campaign_events` itself. What becomes of a campaign's status is told by a trigger too.
+event streams read `campaign_events` itself. What becomes of a campaign's status, and that a contact is taken out by
+hand, is told by triggers too: whoever asks for that may not write events.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ class CampaignEventKind(StrEnum):
     ATTEMPT_RELEASED = "attempt.released"
     """Given up, surely undialed."""
     CONTACT_BLOCKED = "contact.blocked"
-    """A gate said never; `detail` says which and why."""
+    """A gate said never, or somebody took the contact out: `gate` (which, or `hand`) and `detail`, the reason."""
     CAMPAIGN_STARTED = "campaign.started"
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_PAUSED = "campaign.paused"

@@ -9,10 +9,11 @@ from app.db import Connection, Database
 from app.errors import TrunklineError
 from app.ids import CampaignId, new_id
 from app.logs import get_logger
-from campaigns.campaigns import CampaignStatus, select_campaign
+from campaigns.campaigns import CampaignState, CampaignStatus, select_campaign
 from campaigns.lifecycle import store as lifecycle_store
 from campaigns.lifecycle.control import start_in
-from campaigns.lifecycle.redial import UNREACHED, copy_in
+from campaigns.lifecycle.copying import begin_copy
+from campaigns.lifecycle.redial import UNREACHED, plan_like
 from campaigns.schedules import store
 from campaigns.schedules.schedules import Action, Missed, Schedule, read_schedule
 
@@ -91,9 +92,12 @@ async def _act(connection: Connection, schedule: Schedule, planned_at: datetime)
         return campaign_id, f"it is {source.status.value}"
     day = planned_at.astimezone(schedule.read_cron().zone)
     outcomes = UNREACHED if schedule.action is Action.REDIAL else None
-    copied = await copy_in(connection, source, name=f"{schedule.name} {day:%Y-%m-%d %H:%M}", outcomes=outcomes)
-    await start_in(connection, org_id, copied.campaign.id)
-    return copied.campaign.id, f"{copied.contacts} contacts"
+    plan = plan_like(source, f"{schedule.name} {day:%Y-%m-%d %H:%M}")
+    # Copied, and then started, by whoever's clock strikes next: no transaction lasts as long as a list is.
+    begun = await begin_copy(connection, source, plan, outcomes=outcomes, starts=True, lease_seconds=0)
+    if begun.contacts == 0:
+        raise CampaignState("No contact of this campaign is left to call.")
+    return begun.campaign.id, f"{begun.contacts} contacts"
 
 
 async def _note_skipped(connection: Connection, schedule: Schedule, count: int, *, more: bool) -> None:

@@ -101,8 +101,18 @@ async def set_offline(connection: Connection, operator_id: UUID) -> bool:
     return row is not None
 
 
-async def beat(connection: Connection, operator_id: UUID) -> None:
-    await connection.execute("update operators set beat_at = clock_timestamp() where id = $1", operator_id)
+async def beat(connection: Connection, org_id: UUID, operator_id: UUID) -> Row | None:
+    """A sign of life → the operator."""
+    return await connection.fetchrow(
+        f"""
+        with beaten as (
+          update operators set beat_at = clock_timestamp() where org_id = $1 and id = $2 returning id
+        )
+        select {OPERATOR} where o.id = (select id from beaten)
+        """,  # noqa: S608 - a constant
+        org_id,
+        operator_id,
+    )
 
 
 async def end_wrap_ups(connection: Connection) -> None:

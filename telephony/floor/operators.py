@@ -128,7 +128,16 @@ async def list_operators(connection: Connection, org_id: UUID) -> list[Operator]
 
 async def load_operator(connection: Connection, org_id: UUID, operator_id: UUID) -> Operator:
     """Raises OperatorNotFound."""
-    row = await store.select_operator(connection, org_id, operator_id)
+    return _demand(await store.select_operator(connection, org_id, operator_id))
+
+
+async def beat(connection: Connection, org_id: UUID, operator_id: UUID) -> Operator:
+    """They gave a sign of life → what they do. Whether who says so may is seen by that: roll back if not. Raises
+    OperatorNotFound."""
+    return _demand(await store.beat(connection, org_id, operator_id))
+
+
+def _demand(row: Row | None) -> Operator:
     if row is None:
         raise OperatorNotFound("There is no such operator.")
     return read_operator(row)

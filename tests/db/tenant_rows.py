@@ -105,6 +105,7 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
         "judge": "rules",
         "criteria": [],
     },
+    "evaluations_due": lambda t: {"call_id": t.id_of("calls"), "tries": 0, "lease_until": NOW},
     "idempotency_keys": lambda t: {"key": _id(), "request_hash": "\\x00", "call_id": t.id_of("calls")},
     "campaigns": lambda t: {
         "id": _id(),
@@ -150,6 +151,18 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
         "time_zone": "UTC",
         "missed": "once",
         "enabled": True,
+    },
+    "campaign_copies": lambda t: {
+        "id": _id(),
+        "campaign_id": t.id_of("campaigns"),
+        "source_id": t.id_of("campaigns"),
+        "contacts": 1,
+        "position": "",
+        "with_waiting": False,
+        "starts": False,
+        "fence": 1,
+        "stuck": 0,
+        "lease_until": NOW,
     },
     "schedule_runs": lambda t: {
         "id": _id(),

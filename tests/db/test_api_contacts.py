@@ -6,6 +6,7 @@ import pytest
 
 from app.auth.principal import Role
 from app.ids import CampaignId, new_id
+from campaigns.contacts import remove_contact
 from campaigns.outcomes.progress import read_progress
 from tests.db.api_world import Api, assert_problem
 from tests.db.gate_world import add_campaign, add_contact, add_dial
@@ -174,7 +175,26 @@ async def test_a_contact_that_is_taken_out_is_blocked_with_the_reason_and_never_
     assert_problem(await api.client.delete(path, headers=headers), 409, "contact_state")
     async with api.db.system() as connection:
         progress = await read_progress(connection, api.org_id, one.campaign_id)
+        events = await connection.fetch(
+            "select contact_id, attempt_id, data from campaign_events where kind = 'contact.blocked'"
+        )
     assert (progress.contacts["waiting"], progress.contacts["blocked"]) == (0, 1)
+    told = {"phone": one.phone, "gate": "hand", "detail": "asked by mail"}
+    assert [(event["contact_id"], event["attempt_id"], event["data"]) for event in events] == [
+        (one.contact_id, None, told)
+    ]
+
+
+async def test_what_a_gate_blocks_and_what_is_taken_back_is_not_told_as_taken_out_by_hand(api: Api) -> None:
+    one = await add_contact(api.db, api.org_id, await add_campaign(api.db, api.org_id))
+    async with api.db.system() as connection:
+        step = connection.transaction()
+        await step.start()
+        await remove_contact(connection, api.org_id, one.contact_id, reason="a slip")
+        assert await connection.fetchval("select count(*) from campaign_events") == 1
+        await step.rollback()
+        await connection.execute("update contacts set status = 'blocked', blocked_by = 'consent'")
+        assert await connection.fetchval("select count(*) from campaign_events") == 0
 
 
 @pytest.mark.parametrize("status", ["in-flight", "finished", "blocked"])

@@ -14,7 +14,7 @@ from app.ids import OrgId
 from campaigns.campaigns import Campaign
 from telephony.floor.answered import connect_operator, finish_floor_call, reserve_operator
 from tests.db.api_world import Api, assert_problem, make_token
-from tests.db.campaign_world import running_campaign
+from tests.db.campaign_world import column, running_campaign
 from tests.db.floor_world import finish_call, floor_of, put_call
 
 pytestmark = pytest.mark.db
@@ -94,6 +94,18 @@ async def test_a_member_is_one_operator_and_acts_for_no_other(api: Api) -> None:
     assert_problem(await api.client.post(f"{path}/beat", headers=operator_key), 403, "forbidden")
     assert (await api.client.patch(path, headers=supervisor_key, json={"state": "available"})).status_code == 200
     assert (await api.client.post(f"{path}/beat", headers=ada)).json()["state"] == "available"
+
+
+async def test_a_sign_of_life_counts_only_from_who_may_give_it(api: Api) -> None:
+    ada = {"Authorization": f"Bearer {make_token(await api.user((api.org_id, Role.OPERATOR)))}"}
+    path = f"{OPERATORS}/{(await added(api, ada, 'Ada'))['id']}/beat"
+    alive = "select beat_at > '-infinity' from operators"
+    assert_problem(await api.client.post(path, headers=await api.key(Role.OPERATOR)), 403, "forbidden")
+    strange = await api.key(Role.OWNER, org_id=await api.other_organization())
+    assert_problem(await api.client.post(path, headers=strange), 404, "operator_not_found")
+    assert await column(api.db, alive) == [False]
+    assert (await api.client.post(path, headers=ada)).json()["name"] == "Ada"
+    assert await column(api.db, alive) == [True]
 
 
 async def test_viewers_see_operators_and_are_none_and_others_see_nothing(api: Api) -> None:

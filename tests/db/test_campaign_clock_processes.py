@@ -17,7 +17,7 @@ from campaigns.campaigns import Campaign, Plan
 from campaigns.creating import create_campaign
 from campaigns.schedules.clock import NAME
 from campaigns.schedules.schedules import Schedule, create_schedule, list_runs
-from tests.db.campaign_world import until
+from tests.db.campaign_world import column, until
 from tests.db.lifecycle_world import add_team
 from tests.db.outcome_world import add_contacts
 
@@ -111,6 +111,12 @@ async def test_a_leader_that_freezes_or_dies_is_replaced_and_each_time_comes_onc
         second.kill()
         await strike_now(db, schedule, runs=4)
         assert has_port(first, await leader_port(db))
+
+        async def all_started() -> bool:
+            query = "select count(*) from campaigns where parent_id is not null and status <> 'draft'"
+            return await column(db, query) == [4]
+
+        await until(all_started, seconds=60)
     runs = await list_runs(db, org, schedule.id)
     assert [run.outcome for run in runs] == ["done"] * 4
     async with db.system() as connection:

@@ -11,6 +11,7 @@ from app.ids import CampaignId, OrgId, new_id
 from campaigns.campaigns import Campaign, Plan, load_campaign
 from campaigns.creating import create_campaign
 from campaigns.lifecycle.control import start_campaign
+from campaigns.lifecycle.copying import finish_copies
 from campaigns.schedules.cron import InvalidCron
 from campaigns.schedules.schedules import (
     Action,
@@ -61,6 +62,8 @@ async def test_a_copy_with_every_contact_is_made_and_started_at_its_time(db: Dat
     [run] = await runs_of(db, schedule)
     assert (run.outcome, run.detail, run.planned_at) == ("done", "5 contacts", first_time(schedule))
     assert run.campaign_id is not None
+    assert (await load_campaign(db, campaign.org_id, run.campaign_id)).copying
+    await finish_copies(db)
     copy = await load_campaign(db, campaign.org_id, run.campaign_id)
     assert (copy.status, copy.parent_id, copy.retry) == ("running", campaign.id, campaign.retry)
     assert first_time(await load_schedule(db, campaign.org_id, schedule.id)) == first_time(schedule) + timedelta(

@@ -13,6 +13,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from app.db import Database, Row
 from app.http.outward import AddressForbidden, Answer, Outward
 from app.ids import AttemptId, CampaignId, ContactId, OrgId, new_id
+from campaigns.contacts import remove_contact
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
 from campaigns.outcomes.webhooks import store
 from campaigns.outcomes.webhooks.delivering import (
@@ -117,6 +118,31 @@ async def test_an_attempts_event_arrives_signed_with_contact_outcome_and_code(
     assert data["attempt"]["details"] == {"slot": "Tuesday"}
     assert data["attempt"]["talk_seconds"] == 42.0
     assert (row["last_status"], row["tries"]) == (200, 1)
+
+
+async def test_a_contact_that_is_taken_out_by_hand_arrives_with_the_reason(
+    db: Database, org: OrgId, outward: Outward, receiver: Receiver
+) -> None:
+    async with db.system() as connection:
+        campaign = await add_campaign(connection, org)
+        contact, _ = await add_contacts(connection, org, campaign, 2)
+    endpoint, _ = await subscribe(db, org, receiver.url, events=["contact.blocked"])
+    async with delivering(db, outward):
+        async with db.system() as connection:
+            await remove_contact(connection, org, ContactId(contact), reason="asked by mail")
+        await until_log(db, org, endpoint, "delivered")
+    [got] = receiver.got
+    data = got.message["data"]
+    assert data["event"] == {"phone": "+12025550100", "gate": "hand", "detail": "asked by mail"}
+    assert data["campaign"]["id"] == str(campaign)
+    told = {name: data["contact"][name] for name in ("id", "phone", "name", "status", "due_at")}
+    assert told == {
+        "id": str(contact),
+        "phone": "+12025550100",
+        "name": "Contact 1",
+        "status": "blocked",
+        "due_at": None,
+    }
 
 
 async def test_a_change_of_status_is_told_with_the_counts_whoever_made_it(

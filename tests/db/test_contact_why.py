@@ -6,8 +6,12 @@ import pytest
 
 from app.db import Database
 from app.ids import OrgId, new_id
-from campaigns.gates.gates import Candidate, Gate
+from campaigns.dialing.attempts import Times
+from campaigns.dialing.claiming import claim_due
+from campaigns.dialing.intents import commit_intents
+from campaigns.gates.gates import Candidate, Gate, Verdict
 from campaigns.gates.why import Why, why
+from tests.db.campaign_world import add_team, column, running_campaign
 from tests.db.gate_world import NOON, add_campaign, add_contact, dialed
 
 pytestmark = pytest.mark.db
@@ -70,35 +74,60 @@ async def test_asking_why_holds_nobody_up(db: Database, org: OrgId) -> None:
     assert locks == 0
 
 
-async def put_off(db: Database, one: Candidate, detail: str) -> None:
-    """The last try was released with this reason, and the contact is due again an hour after NOON."""
+async def put_off(db: Database, one: Candidate, detail: str, by: Gate | None = None) -> None:
+    """The last try was released with this reason, by this gate, and the contact is due again an hour after NOON."""
     async with db.system() as connection:
         await connection.execute(
             """
             insert into attempts (id, org_id, campaign_id, contact_id, ordinal, status, dialer, fence, lease_until,
-                                  detail)
-            values ($1, $2, $3, $4, 1, 'released', 'test', 1, now(), $5)
+                                  detail, put_off_by)
+            values ($1, $2, $3, $4, 1, 'released', 'test', 1, now(), $5, $6)
             """,
             new_id(),
             one.org_id,
             one.campaign_id,
             one.contact_id,
             detail,
+            by,
         )
         await connection.execute("update contacts set due_at = $2 where id = $1", one.contact_id, NOON + HOUR)
 
 
-@pytest.mark.parametrize("answer", ["no usable answer; asked again in a minute", "vetoed: in hospital"])
+@pytest.mark.parametrize("answer", ["no usable answer; asked again in a minute", "whatever their words are"])
 async def test_what_a_veto_put_off_is_no_open_gate(db: Database, org: OrgId, answer: str) -> None:
     campaign = await add_campaign(db, org, suppression={"url": "https://crm.example.com/veto"})
     one = await add_contact(db, org, campaign, due_at=NOON)
     assert (await ask(db, one)).summary == "called as soon as a line is free"
-    await put_off(db, one, answer)
+    await put_off(db, one, answer, Gate.SUPPRESSION)
     told = await ask(db, one)
     assert (told.summary, told.next_at) == (f"not called, suppression: {answer}", NOON + HOUR)
     [veto] = [verdict for verdict in told.verdicts if verdict.gate is Gate.SUPPRESSION]
     assert (veto.passed, veto.next_at) == (False, NOON + HOUR)
     assert (await ask(db, one, NOON + HOUR)).summary == "called as soon as a line is free"
+
+
+async def test_words_like_a_vetos_are_none_where_no_veto_put_it_off(db: Database, org: OrgId) -> None:
+    campaign = await add_campaign(db, org, suppression={"url": "https://crm.example.com/veto"})
+    one = await add_contact(db, org, campaign, due_at=NOON)
+    await put_off(db, one, "vetoed: by the carrier")
+    last = "its last try was not dialed (vetoed: by the carrier)"
+    assert (await ask(db, one)).summary == f"every gate is open; due later: {last}"
+
+
+async def test_the_gate_that_puts_an_intent_off_is_kept_with_it_and_told(db: Database, org: OrgId) -> None:
+    await add_team(db, org)
+    campaign = await running_campaign(db, org, 1)
+    url = "https://crm.example.com/veto"
+    async with db.system() as connection:
+        await connection.execute("update campaigns set suppression = $1", {"url": url})
+    [[claim]] = await claim_due(db, org, dialer="one", times=Times())
+    later = datetime.now(UTC) + HOUR
+    veto = Verdict(Gate.SUPPRESSION, False, "ask the family first", url, later)
+    assert not (await commit_intents(db, [claim], lead_seconds=0.1, vetoes={claim.contact_id: veto})).departures
+    assert await column(db, "select put_off_by from attempts where campaign_id = $1", campaign.id) == ["suppression"]
+    async with db.system() as connection:
+        told = await why(connection, org, claim.contact_id, now=datetime.now(UTC))
+    assert (told.summary, told.next_at) == ("not called, suppression: ask the family first", later)
 
 
 async def test_a_try_that_reached_no_carrier_is_told_as_what_it_was(db: Database, org: OrgId) -> None:

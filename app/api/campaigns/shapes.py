@@ -56,6 +56,7 @@ _CAMPAIGN: dict[str, Any] = {
     "retry": _RETRY,
     "settings": {"pace": {}, "canary": {"contacts": 50}, "breaker": {}},
     "canary_status": None,
+    "copying": False,
     "pause_reason": None,
     "finish_reason": None,
     "import": _REPORT,
@@ -78,7 +79,8 @@ _PLAN: dict[str, Any] = {
 
 class CampaignOut(BaseModel):
     """A campaign; `import` tells what became of the rows of its file, `pause_reason` why it paused itself (null where
-    a person did), `canary_status` how far its first dials are judged, `settings` what was said of each subject."""
+    a person did), `canary_status` how far its first dials are judged, `settings` what was said of each subject. While
+    `copying`, a draft has not all of its contacts yet and cannot be started."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CAMPAIGN]})
 
@@ -103,6 +105,7 @@ class CampaignOut(BaseModel):
     retry: dict[str, Any]
     settings: dict[str, dict[str, Any]]
     canary_status: CanaryStatus | None
+    copying: bool
     pause_reason: str | None
     finish_reason: FinishReason | None
     import_report: dict[str, Any] = Field(
@@ -233,6 +236,7 @@ def render_campaign(campaign: Campaign, report: dict[str, Any] | None = None) ->
         retry=campaign.retry.to_json(),
         settings={name: dict(value) for name, value in campaign.settings.items()},
         canary_status=campaign.canary_status,
+        copying=campaign.copying,
         pause_reason=campaign.pause_reason,
         finish_reason=campaign.finish_reason,
         import_report=dict(campaign.import_report if report is None else report),

@@ -57,6 +57,8 @@ def tell_status(campaign: Mapping[str, Any]) -> str:
         return f"{status}: {campaign['pause_reason']}"
     if status == "finished" and campaign["finish_reason"] not in (None, "done"):
         return f"{status} ({campaign['finish_reason']})"
+    if campaign.get("copying"):
+        return f"{status} (contacts are being copied)"
     if status == "running" and campaign["canary_status"] == "dialing":
         return f"{status} (canary)"
     return status

@@ -96,13 +96,18 @@ async def add_contacts(
 
 
 async def _tell_shared(connection: Connection, campaign_id: CampaignId, share: Share) -> list[store.NewFault]:
-    """Further numbers that are the own of contacts who are in the campaign."""
+    """Further numbers that are the own of contacts who are in the campaign, or that one given before has too. Further
+    ones of all others are not looked for: that takes going through the campaign, as an import does."""
     further = [(contact, number) for contact in share.contacts for number in numbers_of(contact)[1:]]
     known = await store.select_known(connection, campaign_id, [number for _, number in further]) if further else {}
     told = Told(_COLUMNS, share.block)
+    firsts: dict[str, int] = {}
     for contact, number in further:
+        first = firsts.setdefault(number, contact.line)
         if number in known:
             told.tell(FaultKind.WARNING, contact, "another contact has this number as its own: both are called", number)
+        elif first != contact.line:
+            told.tell(FaultKind.WARNING, contact, f"line {first} has this number too: both are called", number)
     return told.faults
 
 

@@ -15,12 +15,16 @@ from campaigns.rules.dispositions import OutcomeCodes
 
 async def write_body(connection: Connection, delivery: Row) -> str:
     """The body of a delivery, from what the rows say now. An attempt's event tells contact, attempt and outcome; a
-    campaign's event its counts."""
+    contact's the contact; a campaign's its counts."""
     data: dict[str, Any] = dict(delivery["data"])
     if delivery["attempt_id"] is not None:
         story = await store.select_attempt_story(connection, delivery["attempt_id"])
         if story is not None:
             data = describe_attempt(story) | {"event": data}
+    elif delivery["contact_id"] is not None:
+        contact = await store.select_contact_story(connection, delivery["contact_id"])
+        if contact is not None:
+            data = describe_contact(contact) | {"event": data}
     elif delivery["campaign_id"] is not None:
         data = await _describe_campaign(connection, delivery) | {"event": data}
     message = {"type": delivery["kind"], "timestamp": write_instant(delivery["at"]), "data": data}
@@ -37,11 +41,8 @@ async def _describe_campaign(connection: Connection, delivery: Row) -> dict[str,
     return {"campaign": {"id": str(campaign_id), "name": progress.name, "status": progress.status}, "progress": counts}
 
 
-def describe_attempt(story: Row | Mapping[str, Any]) -> dict[str, Any]:
-    """→ campaign, contact, attempt. Instants are RFC 3339; what is not known is null."""
-    hint: Mapping[str, Any] = story["hint"] or {}
-    answered_at, ended_at = story["answered_at"], story["ended_at"]
-    codes = OutcomeCodes.read(story["outcomes"])
+def describe_contact(story: Row | Mapping[str, Any]) -> dict[str, Any]:
+    """→ campaign, contact."""
     return {
         "campaign": {"id": str(story["campaign_id"]), "name": story["campaign_name"]},
         "contact": {
@@ -54,6 +55,16 @@ def describe_attempt(story: Row | Mapping[str, Any]) -> dict[str, Any]:
             "attempts_made": story["attempts_made"],
             "due_at": write_instant(story["due_at"]) if story["contact_status"] == "waiting" else None,
         },
+    }
+
+
+def describe_attempt(story: Row | Mapping[str, Any]) -> dict[str, Any]:
+    """→ campaign, contact, attempt. Instants are RFC 3339; what is not known is null."""
+    hint: Mapping[str, Any] = story["hint"] or {}
+    answered_at, ended_at = story["answered_at"], story["ended_at"]
+    codes = OutcomeCodes.read(story["outcomes"])
+    return {
+        **describe_contact(story),
         "attempt": {
             "id": str(story["attempt_id"]),
             "ordinal": story["ordinal"],

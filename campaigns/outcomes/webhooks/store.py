@@ -79,8 +79,8 @@ async def take_due(
         update webhook_deliveries d set next_at = now() + make_interval(secs => $4), tries = tries + 1,
                                         last_try_at = now()
         from due where d.id = due.id
-        returning d.id, d.org_id, d.endpoint_id, d.campaign_id, d.attempt_id, d.kind, d.data, d.at, d.body, d.tries,
-                  due.url, due.secret_sealed, due.old_secret_sealed
+        returning d.id, d.org_id, d.endpoint_id, d.campaign_id, d.attempt_id, d.contact_id, d.kind, d.data, d.at,
+                  d.body, d.tries, due.url, due.secret_sealed, due.old_secret_sealed
         """,
         limit,
         each,
@@ -171,6 +171,18 @@ async def select_attempt_story(connection: Connection, attempt_id: UUID) -> Row 
         where a.id = $1
         """,
         attempt_id,
+    )
+
+
+async def select_contact_story(connection: Connection, contact_id: UUID) -> Row | None:
+    """A contact with its campaign, in the words of `select_attempt_story`."""
+    return await connection.fetchrow(
+        """
+        select c.id as contact_id, c.line, c.phone, coalesce(c.name, c.variables ->> 'name') as name, c.variables,
+               c.status as contact_status, c.due_at, c.attempts_made, g.id as campaign_id, g.name as campaign_name
+        from contacts c join campaigns g on g.id = c.campaign_id where c.id = $1
+        """,
+        contact_id,
     )
 
 
