@@ -15,8 +15,8 @@ from app.db import Connection, Database, DatabaseUnavailable, Row
 from app.logs import get_logger
 from campaigns.campaigns import Campaign, CampaignState, CampaignStatus, Plan
 from campaigns.creating import insert_campaign
-from campaigns.imports.importing import REST_WHILE_DIALING, rest
 from campaigns.imports.store import is_any_running
+from campaigns.imports.writing.blocks import REST_WHILE_DIALING, rest
 from campaigns.lifecycle import store
 from campaigns.lifecycle.control import start_in
 from campaigns.store import read_by_index
