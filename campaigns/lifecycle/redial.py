@@ -1,6 +1,8 @@
 """A campaign like another one: with all of its contacts again, or with those whom it did not reach."""
 
+import asyncio
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,9 @@ UNREACHED: frozenset[str] = frozenset(
 """Nobody was talked to, or they asked for a call that was not made. Who refused a call is dialed again only by name. Of
 an unknown end that cannot be said: name it to dial those again too."""
 
+PATIENCE_SECONDS = 20.0
+"""Who asks waits so long for the contacts; of more than that the clock copies the rest."""
+
 
 @dataclass(frozen=True)
 class Copied:
@@ -50,8 +55,9 @@ async def redial_unreached(
     """A draft with the same settings and the contacts that were not reached: those whose last outcome is one of
     `outcomes` (UNREACHED if None) and, of a finished campaign, those who still waited. Who is blocked stays so.
 
-    Returns when all are there; what a death cuts off is finished by whoever comes (copying.py). Raises
-    CampaignNotFound; CampaignState where there is nobody to dial again; RequestKeyReused.
+    Returns when all are there, or after PATIENCE_SECONDS with a draft that is still `copying`: what is not done then,
+    or is cut off by a death, is finished by whoever comes (copying.py). Raises CampaignNotFound; CampaignState where
+    there is nobody to dial again; RequestKeyReused.
     """
     async with db.system() if claims is None else db.request(claims) as connection:
         if known := await find_made(connection, org_id, once):
@@ -63,7 +69,9 @@ async def redial_unreached(
         if begun.contacts == 0:
             raise CampaignState(f"Nobody to dial again: no contact ended as {', '.join(sorted(wanted))}.")
         await mark_made(connection, begun.campaign.id, once)
-    await run_copy(db, begun.copy_id, fence=1)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await run_copy(db, begun.copy_id, fence=1)
     async with db.system() if claims is None else db.request(claims) as connection:
         return await _look(connection, await select_campaign(connection, org_id, begun.campaign.id))
 

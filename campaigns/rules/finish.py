@@ -6,6 +6,7 @@ The pace is that of open hours: what is closed counts neither when it is measure
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from campaigns.rules.calling.weeks import merge
 from campaigns.rules.forecast import HORIZON, Group, NextWindow
 
 LOOK_BACK = (timedelta(days=1), timedelta(days=4), timedelta(days=14))
@@ -80,7 +81,7 @@ def look_back(windows: Sequence[NextWindow], until: datetime, seconds: float) ->
     return until - LOOK_BACK[-1]
 
 
-def _find_open(windows: Iterable[NextWindow], since: datetime, until: datetime) -> list[Span]:
+def _find_open(windows: Iterable[NextWindow], since: datetime, until: datetime) -> Sequence[Span]:
     """Spans within [since, until) in which any is open, apart and in order."""
     spans: list[Span] = []
     for next_window in windows:
@@ -88,10 +89,4 @@ def _find_open(windows: Iterable[NextWindow], since: datetime, until: datetime) 
         while at < until and (window := next_window(at)) and window[0] < until:
             spans.append((window[0], min(window[1], until)))
             at = window[1]
-    merged: list[Span] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
+    return merge(spans)

@@ -16,7 +16,7 @@ from app.db import Database
 from app.ids import OrgId
 from campaigns.campaigns import Campaign, CampaignState, Plan, delete_campaign, load_campaign
 from campaigns.creating import Once, create_campaign
-from campaigns.lifecycle import copying, store
+from campaigns.lifecycle import copying, redial, store
 from campaigns.lifecycle.control import finish_campaign, start_campaign
 from campaigns.lifecycle.copying import MOST_TRIES, begin_copy, finish_copies, run_copy
 from campaigns.lifecycle.preflight import run_preflight
@@ -233,3 +233,27 @@ async def test_contacts_that_came_into_the_draft_meanwhile_stay_as_they_are(db: 
         )
     await finish_copies(db)
     assert await column(db, "select line from contacts where campaign_id = $1 order by phone", draft.id) == [1, 77, 3]
+
+
+async def test_who_asks_for_a_long_redial_is_answered_and_the_clock_copies_the_rest(
+    db: Database, org: OrgId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = await source_of(db, org, 5)
+    monkeypatch.setattr(copying, "AT_ONCE", 2)
+    monkeypatch.setattr(redial, "PATIENCE_SECONDS", 0.5)
+    copy_contacts, pages = store.copy_contacts, 0
+
+    async def take_for_ever(*arguments: object, **named: object) -> object:
+        nonlocal pages
+        pages += 1
+        if pages == 2:
+            await asyncio.get_running_loop().create_future()
+        return await copy_contacts(*arguments, **named)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "copy_contacts", take_for_ever)
+        made = await redial_unreached(db, org, source.id)
+    assert (made.campaign.copying, made.contacts) == (True, 5)
+    assert await count(db, made.campaign.id) == 2
+    await finish_copies(db)
+    assert await rows_of(db, made.campaign.id) == await rows_of(db, source.id)

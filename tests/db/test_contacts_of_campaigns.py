@@ -33,6 +33,15 @@ async def count_contacts(db: Database, campaign: CampaignId) -> int:
         return await connection.fetchval("select count(*) from contacts where campaign_id = $1", campaign)
 
 
+async def add_one(connection: asyncpg.Connection, org: OrgId, campaign: CampaignId) -> None:
+    await connection.execute(
+        "insert into contacts (id, org_id, campaign_id, phone) values ($1, $2, $3, '+12025550100')",
+        new_id(),
+        org,
+        campaign,
+    )
+
+
 async def wait_for_waiter(db: Database) -> None:
     """Until a transaction waits for another one's."""
     async with asyncio.timeout(20), db.system() as connection:
@@ -91,12 +100,7 @@ async def test_a_deleted_campaign_takes_what_was_added_while_it_waited(
     adding, deleting = others
     added = adding.transaction()
     await added.start()
-    await adding.execute(
-        "insert into contacts (id, org_id, campaign_id, phone) values ($1, $2, $3, '+12025550100')",
-        new_id(),
-        org,
-        campaign,
-    )
+    await add_one(adding, org, campaign)
     gone = asyncio.create_task(deleting.execute("delete from campaigns where id = $1", campaign))
     await wait_for_waiter(db)
     await added.commit()
@@ -111,14 +115,7 @@ async def test_no_contact_is_added_to_a_campaign_that_is_being_deleted(
     deletion = deleting.transaction()
     await deletion.start()
     await deleting.execute("delete from campaigns where id = $1", campaign)
-    added = asyncio.create_task(
-        adding.execute(
-            "insert into contacts (id, org_id, campaign_id, phone) values ($1, $2, $3, '+12025550100')",
-            new_id(),
-            org,
-            campaign,
-        )
-    )
+    added = asyncio.create_task(add_one(adding, org, campaign))
     await wait_for_waiter(db)
     await deletion.commit()
     with pytest.raises(asyncpg.ForeignKeyViolationError, match="is not there"):

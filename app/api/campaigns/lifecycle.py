@@ -242,7 +242,8 @@ async def post_redial(
     idempotency_key: IdempotencyKey = "",
 ) -> RedialOut:
     """A draft with the same settings. Of a finished campaign those who still waited come along; who is blocked or asked
-    not to be called never does."""
+    not to be called never does. Where there are many, it is still `copying` when this answers, and cannot be started
+    before all are there."""
     copied = await redial_unreached(
         state.db,
         principal.org_id,

@@ -147,6 +147,7 @@ def redial(
 ) -> None:
     """A new draft of the contacts that it did not reach."""
     body = {key: value for key, value in (("name", name), ("outcomes", outcomes)) if value}
-    made = request("POST", f"/campaigns/{campaign}/redial", json=body, timeout=600)
-    told = f"{made['campaign']['id']} {made['campaign']['name']}: {made['contacts']} contacts, a draft"
+    made = request("POST", f"/campaigns/{campaign}/redial", json=body, timeout=60)
+    state = "still being copied" if made["campaign"]["copying"] else "a draft"
+    told = f"{made['campaign']['id']} {made['campaign']['name']}: {made['contacts']} contacts, {state}"
     tell(made, told, as_json=as_json)

@@ -6,6 +6,8 @@ Reckoned with: seven days from Monday, each a tuple of spans in minutes from mid
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
 
 from app.errors import InvalidInput
 
@@ -20,6 +22,7 @@ ANY_TIME: Week = (ALL_DAY, ALL_DAY, ALL_DAY, ALL_DAY, ALL_DAY, ALL_DAY, ALL_DAY)
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_Bound = TypeVar("_Bound", int, datetime)
 _SPAN = re.compile(r"([0-9]{1,2}):([0-9]{2}) ?- ?([0-9]{1,2}):([0-9]{2})")
 
 
@@ -100,9 +103,9 @@ def read_span(text: str) -> Span:
     return start, end
 
 
-def merge(spans: Iterable[Span]) -> Day:
+def merge(spans: Iterable[tuple[_Bound, _Bound]]) -> tuple[tuple[_Bound, _Bound], ...]:
     """In order, and those that touch or overlap as one."""
-    merged: list[Span] = []
+    merged: list[tuple[_Bound, _Bound]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
