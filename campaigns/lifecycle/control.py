@@ -28,6 +28,8 @@ async def start_in(connection: Connection, org_id: OrgId, campaign_id: CampaignI
         return campaign
     if campaign.status is CampaignStatus.FINISHED:
         raise CampaignState("The campaign is finished; dial those it did not reach as a new one: redial.")
+    if campaign.deleting_at is not None:
+        raise CampaignState("The campaign is being deleted.")
     if campaign.ends_when_done and not await lifecycle_store.is_anyone_left(connection, campaign_id):
         raise CampaignState("No contact of this campaign is left to call.")
     if not await lifecycle_store.set_started(connection, org_id, campaign_id):

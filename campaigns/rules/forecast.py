@@ -76,7 +76,7 @@ def forecast(
     tanks = [_Tank(group.next_open, deque([_Drop(starts_at, 1, float(group.contacts))])) for group in groups]
     end = min(deadline_at or starts_at + HORIZON, starts_at + HORIZON)
     dials, now = 0.0, starts_at
-    while any(tank.drops for tank in tanks):
+    while any(tank.first for tank in tanks):
         ready = min((at for tank in tanks if (at := tank.ready_at(now)) is not None), default=None)
         if ready is None or ready >= end:
             break
@@ -84,7 +84,7 @@ def forecast(
         made, spent = _pour([tank for tank in tanks if tank.ready_at(ready) == ready], flow, ready, step)
         dials += made
         now = ready + spent
-    left = round(sum(drop.amount for tank in tanks for drop in tank.drops))
+    left = round(sum(tank.left for tank in tanks))
     answered = dials * expect.answer_rate
     minutes = -(-expect.talk_seconds // 60)
     cost = dials * expect.minor_per_dial + answered * minutes * expect.minor_per_minute
@@ -108,36 +108,57 @@ class _Drop:
 
 @dataclass
 class _Tank:
+    """`drops`: in the order they are due, for each wait is as long as the one before. `ripe`: those of them that are
+    due, taken out; `ripe_amount`: their sum, kept because a long campaign has thousands of them in every step."""
+
     next_open: Callable[[datetime], datetime | None]
     drops: deque[_Drop]
+    ripe: deque[_Drop] = field(default_factory=deque[_Drop])
+    ripe_amount: float = 0.0
     opens_at: datetime | None = field(default=None)
     asked_at: datetime | None = field(default=None)
 
+    @property
+    def first(self) -> _Drop | None:
+        return self.ripe[0] if self.ripe else self.drops[0] if self.drops else None
+
+    @property
+    def left(self) -> float:
+        return sum(drop.amount for drops in (self.ripe, self.drops) for drop in drops)
+
     def ready_at(self, now: datetime) -> datetime | None:
         """When its first drop may flow, from `now` on; None: it is empty, or closed for good."""
-        if not self.drops:
+        first = self.first
+        if first is None:
             return None
-        at = max(now, self.drops[0].due_at)
+        at = max(now, first.due_at)
         if self.asked_at is None or not (self.asked_at <= at and self.opens_at is not None and at <= self.opens_at):
             self.asked_at, self.opens_at = at, self.next_open(at)
         return self.opens_at
 
     def take(self, most: float, now: datetime, flow: _Flow) -> float:
-        """Dial up to `most` of what is due; what comes of it is due again later."""
+        """Dial up to `most` of what is ripe; what comes of it is due again later."""
         taken = 0.0
-        while taken < most and self.drops and self.drops[0].due_at <= now:
-            drop = self.drops.popleft()
+        while taken < most and self.ripe:
+            drop = self.ripe.popleft()
             part = min(drop.amount, most - taken)
             taken += part
+            self.ripe_amount -= drop.amount
             if drop.amount - part > _DROP:
-                self.drops.appendleft(_Drop(drop.due_at, drop.ordinal, drop.amount - part))
+                self.ripe.appendleft(_Drop(drop.due_at, drop.ordinal, drop.amount - part))
+                self.ripe_amount += drop.amount - part
             back = part * flow.comes_back
             if drop.ordinal < flow.max_attempts and back > _DROP:
                 self.drops.append(_Drop(now + flow.delay, drop.ordinal + 1, back))
         return taken
 
     def due(self, now: datetime) -> float:
-        return sum(drop.amount for drop in self.drops if drop.due_at <= now)
+        """How much is ripe; never nothing where something is, whatever rounding left of the sum."""
+        while self.drops and self.drops[0].due_at <= now:
+            drop = self.drops.popleft()
+            self.ripe.append(drop)
+            self.ripe_amount += drop.amount
+        return max(self.ripe_amount, self.ripe[0].amount) if self.ripe else 0.0
 
 
 def _pour(tanks: Sequence[_Tank], flow: _Flow, now: datetime, step: timedelta) -> tuple[float, timedelta]:
