@@ -153,9 +153,51 @@ async def sum_contacts(connection: Connection, org_id: UUID, campaign_ids: Seque
     )
 
 
+async def mark_deleting(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
+    """A draft that can no longer be started. False where `delete_draft` would not delete it."""
+    row = await connection.fetchrow(
+        """
+        update campaigns c set deleting_at = coalesce(deleting_at, now())
+        where org_id = $1 and id = $2 and status = 'draft'
+          and not exists (select from imports where campaign_id = c.id and status = 'running')
+          and not exists (select from campaign_copies k where k.campaign_id = c.id and k.error is null)
+          and not exists (select from campaigns where org_id = $1 and parent_id = c.id)
+        returning id
+        """,
+        org_id,
+        campaign_id,
+    )
+    return row is not None
+
+
+async def delete_contacts(
+    connection: Connection, org_id: UUID, campaign_id: UUID, *, after: str, limit: int
+) -> str | None:
+    """The next contacts of a draft that is being deleted, by number, from after `after` on; after which number to go
+    on, None at the end."""
+    row = await connection.fetchrow(
+        """
+        with gone as (
+          delete from contacts where id = any(array(
+            select id from contacts where org_id = $1 and campaign_id = $2 and phone > $3
+              and exists (select from campaigns where id = $2 and status = 'draft' and deleting_at is not null)
+            order by phone limit $4
+          )) returning phone
+        )
+        select count(*) as count, max(phone) as last from gone
+        """,
+        org_id,
+        campaign_id,
+        after,
+        limit,
+    )
+    assert row is not None  # an aggregate has one row
+    return row["last"] if row["count"] == limit else None
+
+
 async def delete_draft(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
-    """With its contacts and imports. False where it is no draft, contacts are still imported or copied into it, or a
-    campaign was made of it."""
+    """With its contacts, of which few should be left, and imports. False where it is no draft, contacts are still
+    imported or copied into it, or a campaign was made of it."""
     row = await connection.fetchrow(
         """
         delete from campaigns c where org_id = $1 and id = $2 and status = 'draft'
@@ -172,12 +214,14 @@ async def delete_draft(connection: Connection, org_id: UUID, campaign_id: UUID) 
 
 async def finish_campaigns(connection: Connection) -> Sequence[UUID]:
     """Running campaigns of which no contact waits, and none is in flight (has an open attempt), become finished; those
-    to which contacts are still to come do not."""
+    to which contacts are still to come do not. The order asks for the index of who is due, campaign by campaign: where
+    one has nobody left, Postgres would else read the contacts of all."""
     rows = await connection.fetch(
         """
         update campaigns c set status = 'finished', finished_at = now(), finish_reason = 'done'
         where status = 'running' and ends_when_done
-          and not exists (select from contacts where campaign_id = c.id and status = 'waiting')
+          and (select true from contacts where campaign_id = c.id and status = 'waiting' order by due_at, id limit 1)
+                is null
           and not exists (select from attempts where campaign_id = c.id
                           and status in ('claimed', 'dialing', 'placed', 'uncertain'))
         returning id

@@ -1,16 +1,19 @@
 """A do-not-call list from a file: every number of it that can be read goes onto the list, the others are told.
 
-One transaction: a list is there as a whole or, when the file turns out broken at its end, not at all. Asking again
-with the same file adds nothing.
+The file is read to its end before the first number goes onto the list: of one that turns out broken, nothing does.
+Then they go on some thousands a transaction: one of a million numbers would keep whoever settles a call to one of them
+waiting until its end, and the event streams of everybody. Asking again with the same file adds nothing.
 """
 
 import asyncio
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, TextIO
 
-from app.db import Connection
+from app.db import Database
 from app.ids import E164, CampaignId, OrgId
 from campaigns.do_not_call import store
 from campaigns.do_not_call.asking import Source
@@ -30,6 +33,8 @@ from telephony.lines.numbers import InvalidNumber
 from telephony.reading_store import select_country
 
 MOST_FAULTS_TOLD = 1000
+ADDED_AT_ONCE = 5_000
+"""Numbers that one transaction adds: a fraction of a second."""
 LONGEST_REASON = 500
 LONG_DIGITS = 10
 """Dates and the numbers of customers are shorter, and are numbers of a telephone in some countries."""
@@ -49,34 +54,55 @@ class ListReport:
 
 
 async def import_list(
-    connection: Connection,
+    db: Database,
     org_id: OrgId,
     file: BinaryIO,
     *,
     reason: str = "",
     campaign_id: CampaignId | None = None,
+    claims: Mapping[str, Any] | None = None,
 ) -> ListReport:
     """CSV, XLSX or JSON with columns of numbers, and maybe one called reason; or numbers alone, without a header.
 
     Every number of a row goes onto the list, whichever column of phones it stands in.
 
     `file`: seekable. Numbers without + are of the organization's country. Raises EmptyFile, BrokenFile, UnknownFormat,
-    NoPhoneColumn, NoSuchCampaign; then nothing was added.
+    NoPhoneColumn, NoSuchCampaign; then nothing was added. Raises DatabaseUnavailable; then ask again.
     """
-    await demand_campaign(connection, org_id, campaign_id)
-    numbers = NumberReader(await select_country(connection, org_id))
+    async with db.system() if claims is None else db.request(claims) as connection:
+        await demand_campaign(connection, org_id, campaign_id)
+        numbers = NumberReader(await select_country(connection, org_id))
     reader = await asyncio.to_thread(ListReader, file, numbers, reason)
-    await store.create_stage(connection)
-    report = ListReport()
-    batches = reader.batches()
-    while (batch := await asyncio.to_thread(next, batches, None)) is not None:
-        added = await store.add_staged(connection, org_id, batch.entries, source=Source.IMPORT, campaign_id=campaign_id)
-        report.rows += batch.rows
-        report.added += added
-        report.known += len(batch.entries) - added
-        report.rejected += len(batch.faults)
-        report.faults += batch.faults[: MOST_FAULTS_TOLD - len(report.faults)]
+    report, batches = ListReport(), reader.batches()
+    with TemporaryFile("w+", encoding="utf-8") as readable:
+        while (batch := await asyncio.to_thread(_keep_next, batches, readable)) is not None:
+            report.rows += batch.rows
+            report.rejected += len(batch.faults)
+            report.faults += batch.faults[: MOST_FAULTS_TOLD - len(report.faults)]
+        readable.seek(0)
+        while entries := await asyncio.to_thread(_take_up, readable):
+            async with db.system() if claims is None else db.request(claims) as connection:
+                added = await store.insert_listed(
+                    connection, org_id, entries, source=Source.IMPORT, campaign_id=campaign_id
+                )
+            report.added += added
+            report.known += len(entries) - added
     return report
+
+
+def _keep_next(batches: "Iterator[Batch]", file: TextIO) -> "Batch | None":
+    """Read the next batch, and lay its entries aside. Blocks the thread. Raises BrokenFile."""
+    batch = next(batches, None)
+    if batch is not None:
+        for first in range(0, len(batch.entries), ADDED_AT_ONCE):
+            file.write(json.dumps(batch.entries[first : first + ADDED_AT_ONCE]) + "\n")
+    return batch
+
+
+def _take_up(file: TextIO) -> list[tuple[E164, str]]:
+    """The next entries that were laid aside, none at the end. Blocks the thread."""
+    line = file.readline()
+    return [(E164(phone), reason) for phone, reason in json.loads(line)] if line else []
 
 
 @dataclass(frozen=True)

@@ -107,12 +107,7 @@ async def has_campaign(connection: Connection, org_id: UUID, campaign_id: UUID) 
 # -- a list from a file
 
 
-async def create_stage(connection: Connection) -> None:
-    """A table of this transaction that COPY may write to: row-level security forbids it on the list itself."""
-    await connection.execute("create temporary table staged_entries (id uuid, phone text, reason text) on commit drop")
-
-
-async def add_staged(
+async def insert_listed(
     connection: Connection,
     org_id: UUID,
     entries: Sequence[tuple[str, str]],
@@ -120,21 +115,22 @@ async def add_staged(
     source: str,
     campaign_id: UUID | None,
 ) -> int:
-    """(number, reason) each; how many were not on the list before. The first reason of a number stays."""
-    await connection.execute("truncate staged_entries")
-    await connection.copy_records_to_table(
-        "staged_entries", records=[(new_id(), phone, reason) for phone, reason in entries]
-    )
+    """(number, reason) each; how many were not on the list before. The first reason of a number stays. In the order of
+    the numbers: two who add the same ones never wait for each other in a circle."""
+    first = dict(sorted(dict(reversed(entries)).items()))
     return await connection.fetchval(
         """
         with added as (
           insert into do_not_call (id, org_id, phone, reason, source, campaign_id)
-          select distinct on (phone) id, $1, phone, reason, $2, $3 from staged_entries order by phone, id
-          on conflict do nothing returning 1
+          select id, $1, phone, reason, $2, $3 from unnest($4::uuid[], $5::text[], $6::text[]) n (id, phone, reason)
+          order by phone on conflict do nothing returning 1
         )
         select count(*) from added
         """,
         org_id,
         source,
         campaign_id,
+        [new_id() for _ in first],
+        list(first),
+        list(first.values()),
     )

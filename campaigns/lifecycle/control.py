@@ -31,6 +31,8 @@ async def start_in(connection: Connection, org_id: OrgId, campaign_id: CampaignI
     if campaign.copying:
         error = await lifecycle_store.select_copy_error(connection, org_id, campaign_id)
         raise CampaignState(f"Not all of its contacts are there: {error or 'they are still being copied'}.")
+    if campaign.deleting_at is not None:
+        raise CampaignState("The campaign is being deleted.")
     if campaign.ends_when_done and not await lifecycle_store.is_anyone_left(connection, campaign_id):
         raise CampaignState("No contact of this campaign is left to call.")
     if not await lifecycle_store.set_started(connection, org_id, campaign_id):

@@ -1,6 +1,7 @@
 """Before the first dial: is everything there, who will be called where and when, who will not and why, and when it
 will be through at what cost. Nothing is changed or locked, nobody outside is asked."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,8 +77,8 @@ async def run_preflight(
     needs = await load_needs(db, org_id, campaign_id=campaign_id, claims=claims)
     async with db.system() if claims is None else db.request(claims) as connection:
         found = await _read(connection, org_id, campaign_id, needs.rules, now)
-    zones = group_by_zone(found.policy, found.places, now)
-    outlook = look_ahead(found.campaign, found.policy, found.places, found.recent, found.dialing, found.first, now)
+    # Seconds of reckoning for a campaign of months, which nobody's call may wait for.
+    zones, outlook = await asyncio.to_thread(_reckon, found, now)
     checks = [
         check_team(found.campaign, found.team),
         check_variables(needs.variables, found.first),
@@ -116,6 +117,13 @@ class _Found:
     recent: Sequence[Row]
     dialing: DialingPolicy
     operators: Mapping[str, int]
+
+
+def _reckon(found: _Found, now: datetime) -> tuple[list[ZoneRow], Outlook]:
+    """Who is where, and when all of it will be through. Blocks the thread."""
+    zones = group_by_zone(found.policy, found.places, now)
+    outlook = look_ahead(found.campaign, found.policy, found.places, found.recent, found.dialing, found.first, now)
+    return zones, outlook
 
 
 async def _read(

@@ -8,11 +8,13 @@ from app.ids import new_id
 
 
 async def is_anyone_left(connection: Connection, campaign_id: UUID) -> bool:
-    """Whether a contact waits, or is being called; however many there are."""
+    """Whether a contact waits, or is being called; however many there are. The order asks for the index of who is due:
+    without it Postgres may read contacts until one waits, and where none does, all of them."""
     return bool(
         await connection.fetchval(
             """
-            select exists (select from contacts where campaign_id = $1 and status = 'waiting')
+            select (select true from contacts where campaign_id = $1 and status = 'waiting' order by due_at, id limit 1)
+                     is not null
                 or exists (select from attempts where campaign_id = $1
                            and status in ('claimed', 'dialing', 'placed', 'uncertain'))
             """,
@@ -33,7 +35,7 @@ async def set_started(connection: Connection, org_id: UUID, campaign_id: UUID) -
           resumed_at = now(), pause_reason = null,
           canary_status = case when canary_status = 'passed' or coalesce((canary ->> 'contacts')::int, 0) = 0
                                then canary_status else 'dialing' end
-        where org_id = $1 and id = $2 and status in ('draft', 'paused', 'scheduled')
+        where org_id = $1 and id = $2 and status in ('draft', 'paused', 'scheduled') and deleting_at is null
           and (deadline_at is null or deadline_at > now())
           and not exists (select from campaign_copies k where k.campaign_id = campaigns.id)
         returning id

@@ -36,10 +36,9 @@ async def judge_canaries(db: Database) -> None:
         campaigns = await watch_store.select_on_canary(connection)
     for campaign in campaigns:
         async with db.system() as connection:
-            verdict = decide_canary(
-                await load_canary_counts(connection, campaign["id"]), Canary.model_validate(campaign["canary"])
-            )
-            await _follow(connection, campaign, verdict)
+            rule = Canary.model_validate(campaign["canary"])
+            counts = await load_canary_counts(connection, campaign["id"], rule)
+            await _follow(connection, campaign, decide_canary(counts, rule))
 
 
 @dataclass(frozen=True)
@@ -57,13 +56,13 @@ async def look_at_canary(
     """Raises CampaignNotFound."""
     async with db.system() if claims is None else db.request(claims) as connection:
         campaign = await select_campaign(connection, org_id, campaign_id)
-        counts = await load_canary_counts(connection, campaign_id)
-    rule = Canary.model_validate(campaign.settings["canary"])
+        rule = Canary.model_validate(campaign.settings["canary"])
+        counts = await load_canary_counts(connection, campaign_id, rule)
     return CanaryLook(campaign.canary_status, counts, decide_canary(counts, rule))
 
 
-async def load_canary_counts(connection: Connection, campaign_id: CampaignId) -> CanaryCounts:
-    row = await watch_store.count_canary(connection, campaign_id)
+async def load_canary_counts(connection: Connection, campaign_id: CampaignId, rule: Canary) -> CanaryCounts:
+    row = await watch_store.count_canary(connection, campaign_id, first=rule.contacts)
     return CanaryCounts(
         contacts=row["dialed"] + row["waiting"],
         dialed=row["dialed"],

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from app.db import Connection, Row
 
-MOST_WAITING = 100_000
 MOST_LOOKED_AT = 20_000
 """Attempts read to find the last calls among them: many may be released without a dial."""
 UNTOLD_SECONDS = 10.0
@@ -29,10 +28,10 @@ async def select_off_canary(connection: Connection) -> Sequence[Row]:
     )
 
 
-async def count_canary(connection: Connection, campaign_id: UUID) -> Row:
-    """The dials since the campaign was started: dialed (claimed ones too), settled, answered, failed, judged, scored,
-    mean_score, quiet_seconds since the last one was over, and waiting: contacts that still could be dialed. A dial that
-    the carrier failed to take is failed, and its contact waits for another one."""
+async def count_canary(connection: Connection, campaign_id: UUID, *, first: int) -> Row:
+    """The `first` dials since the campaign was started: dialed (claimed ones too), settled, answered, failed, judged,
+    scored, mean_score, quiet_seconds since the last one was over, and waiting: contacts that still could be dialed, no
+    more than `first`. A dial that the carrier failed to take is failed, and its contact waits for another one."""
     row = await connection.fetchrow(
         """
         with dials as (
@@ -51,6 +50,7 @@ async def count_canary(connection: Connection, campaign_id: UUID) -> Row:
           left join calls k on k.id = a.call_id
           left join evaluations e on e.call_id = k.id
           where c.id = $1 and (a.status <> 'settled' or a.dialed_at is not null)
+          order by a.claimed_at, a.id limit $2
         )
         select count(*) as dialed, count(*) filter (where status = 'settled') as settled,
                count(*) filter (where status = 'settled' and answered) as answered,
@@ -59,12 +59,14 @@ async def count_canary(connection: Connection, campaign_id: UUID) -> Row:
                count(score) filter (where status = 'settled' and answered) as scored,
                avg(score) filter (where status = 'settled' and answered) as mean_score,
                coalesce(extract(epoch from clock_timestamp() - max(settled_at)), 0)::float8 as quiet_seconds,
-               (select count(*) from (select from contacts where campaign_id = $1 and status = 'waiting' limit $2) w)
+               (select count(*) from (
+                  select from contacts where campaign_id = $1 and status = 'waiting' order by due_at, id limit $2
+                ) w)
                  as waiting
         from dials
         """,
         campaign_id,
-        MOST_WAITING,
+        first,
         UNTOLD_SECONDS,
     )
     assert row is not None  # an aggregate has one row

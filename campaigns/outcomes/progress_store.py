@@ -149,7 +149,7 @@ async def insert_samples(connection: Connection, *, unanswered: Sequence[str]) -
 
 
 async def thin_samples(connection: Connection) -> None:
-    """Of samples older than an hour, one a minute stays."""
+    """Of samples older than an hour, one a minute stays. Worded as the index `campaign_samples_fine` is."""
     await connection.execute(
-        "delete from campaign_samples where at < now() - interval '1 hour' and extract(second from at) <> 0"
+        "delete from campaign_samples where at < now() - interval '1 hour' and date_bin('1 minute', at, 'epoch') <> at"
     )

@@ -88,14 +88,15 @@ async def select_contacts_page(
         select c.id, c.line, c.phone, c.phones,
                coalesce(c.name, c.variables ->> 'name') as name, c.variables, c.status, c.disposition,
                c.attempts_made, c.due_at, c.finished_at, c.time_zone, c.consent_at, c.consent_expires_at,
-               c.consent_source, c.blocked_by, c.blocked_reason, c.callback_at, l.dialed_at, l.dialed_number,
-               l.answered_at, l.ended_at, l.hint, l.answered_by, l.score
+               c.consent_source, c.blocked_by, c.blocked_reason, c.callback_at, l.dialed_at, l.phone as dialed_number,
+               k.answered_at, k.ended_at, k.hint, k.answered_by, e.score
         from contacts c
         left join lateral (
-          select a.dialed_at, a.phone as dialed_number, k.answered_at, k.ended_at, k.hint, k.answered_by, e.score
-          from attempts a left join calls k on k.id = a.call_id left join evaluations e on e.call_id = a.call_id
-          where a.contact_id = c.id and a.dialed_at is not null order by a.claimed_at desc, a.id desc limit 1
+          select dialed_at, phone, call_id from attempts
+          where contact_id = c.id and dialed_at is not null order by claimed_at desc, id desc limit 1
         ) l on true
+        left join calls k on k.id = l.call_id
+        left join evaluations e on e.call_id = l.call_id
         where c.org_id = $1 and c.campaign_id = $2 and ($3::text is null or c.phone > $3)
         order by c.phone limit $4
         """,

@@ -154,7 +154,8 @@ async def test_a_campaign_without_a_dial_has_a_page_too(db: Database, org: OrgId
 
 
 def hour_row(zone: str | None, hour: datetime, *, dials: int, answered: int, example: str = "") -> dict[str, Any]:
-    return {"zone": zone, "example": example, "hour": hour, "dials": dials, "answered": answered}
+    prefix = example[:5] or None
+    return {"zone": zone, "prefix": prefix, "example": example, "hour": hour, "dials": dials, "answered": answered}
 
 
 def test_hours_are_those_of_the_place_that_rang_half_hours_and_summer_time_included() -> None:

@@ -21,8 +21,7 @@ async def load(
     db: Database, org: OrgId, text: str | bytes, *, reason: str = "", campaign_id: CampaignId | None = None
 ) -> ListReport:
     file = io.BytesIO(text.encode() if isinstance(text, str) else text)
-    async with db.system() as connection:
-        return await import_list(connection, org, file, reason=reason, campaign_id=campaign_id)
+    return await import_list(db, org, file, reason=reason, campaign_id=campaign_id)
 
 
 async def listed(db: Database, org: OrgId, campaign_id: CampaignId | None = None) -> dict[str, str]:

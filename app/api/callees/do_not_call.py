@@ -183,14 +183,14 @@ async def post_list(request: Request, state: Parts, principal: Importing) -> Lis
         if not isinstance(file, UploadFile):
             raise RequestValidationError([{"loc": ("body", "file"), "msg": "Send the list as a file."}])
         fields = read_model(NewList, {name: value for name, value in form.items() if name != "file" and value}, [])
-        async with state.db.request(principal.claims()) as connection:
-            report = await import_list(
-                connection,
-                principal.org_id,
-                file.file,
-                reason=fields.reason or file.filename or "",
-                campaign_id=_campaign(fields.campaign_id),
-            )
+        report = await import_list(
+            state.db,
+            principal.org_id,
+            file.file,
+            reason=fields.reason or file.filename or "",
+            campaign_id=_campaign(fields.campaign_id),
+            claims=principal.claims(),
+        )
     faults = [ListFault(line=f.line, column=f.column, value=f.value, reason=f.reason) for f in report.faults]
     return ListReportOut(
         rows=report.rows, added=report.added, known=report.known, rejected=report.rejected, faults=faults

@@ -78,7 +78,7 @@ def show(campaign: Id, as_json: AsJson = False) -> None:
 
 def delete(campaign: Id, as_json: AsJson = False) -> None:
     """Delete a draft with its contacts; what ever called anybody is kept."""
-    request("DELETE", f"/campaigns/{campaign}")
+    request("DELETE", f"/campaigns/{campaign}", timeout=600)
     tell({"id": campaign, "deleted": True}, f"{campaign} deleted", as_json=as_json)
 
 

@@ -12,7 +12,9 @@ LAST_BUCKET = 60
 LATENCY_BUCKET_MS = 100
 LAST_LATENCY_BUCKET = 60
 CALLS_HEARD = 20_000
-"""Latency is taken from so many of the newest answered calls: enough to tell, and bounded."""
+"""Latency is taken from so many answered calls at the most: enough to tell, and bounded."""
+ATTEMPTS_ASKED = 60_000
+"""They are looked for among so many of the newest attempts."""
 PATIENCE_SECONDS = 600.0
 """A campaign of millions takes its time."""
 
@@ -100,19 +102,27 @@ async def select_latencies(connection: Connection, org_id: UUID, campaign_id: UU
     """(bucket of LATENCY_BUCKET_MS, turns): how long people waited for the agent's voice after their own words."""
     return await connection.fetch(
         """
-        with heard as (
-          select a.call_id from attempts a join calls k on k.id = a.call_id
-          where a.org_id = $1 and a.campaign_id = $2 and k.answered_at is not null
-          order by a.claimed_at desc limit $3
+        with newest as (
+          select call_id, claimed_at from attempts
+          where org_id = $1 and campaign_id = $2 order by claimed_at desc, id desc limit $6
+        ), heard as (
+          select n.call_id from newest n join calls k on k.id = n.call_id
+          where k.answered_at is not null order by n.claimed_at desc limit $3
         )
-        select least((t.latency_ms ->> 'reply')::float8 / $4, $5)::int as bucket, count(*) as turns
-        from heard h join turns t on t.call_id = h.call_id
-        where jsonb_typeof(t.latency_ms -> 'reply') = 'number' group by 1 order by 1
+        select least((t.reply)::float8 / $4, $5)::int as bucket, count(*) as turns
+        from heard h
+        -- call by call: nobody's report reads the turns of everybody (offset 0 keeps it so)
+        cross join lateral (
+          select latency_ms ->> 'reply' as reply from turns
+          where call_id = h.call_id and jsonb_typeof(latency_ms -> 'reply') = 'number' offset 0
+        ) t
+        group by 1 order by 1
         """,
         org_id,
         campaign_id,
         CALLS_HEARD,
         float(LATENCY_BUCKET_MS),
         LAST_LATENCY_BUCKET,
+        ATTEMPTS_ASKED,
         timeout=PATIENCE_SECONDS,
     )
