@@ -15,7 +15,6 @@ from campaigns.lifecycle.settings import MODELS
 from campaigns.rules.pacing import Mode
 from campaigns.rules.retries import RetryRule
 
-
 DELETED_AT_ONCE = 10_000
 """Contacts of a draft that one transaction deletes: a fraction of a second."""
 _IN_USE = "An import runs into this draft, or another campaign was made of it."

@@ -156,7 +156,8 @@ async def mark_deleting(connection: Connection, org_id: UUID, campaign_id: UUID)
     """A draft that can no longer be started. False where `delete_draft` would not delete it."""
     row = await connection.fetchrow(
         """
-        update campaigns c set deleting_at = coalesce(deleting_at, now()) where org_id = $1 and id = $2 and status = 'draft'
+        update campaigns c set deleting_at = coalesce(deleting_at, now())
+        where org_id = $1 and id = $2 and status = 'draft'
           and not exists (select from imports where campaign_id = c.id and status = 'running')
           and not exists (select from campaigns where org_id = $1 and parent_id = c.id)
         returning id
@@ -193,8 +194,8 @@ async def delete_contacts(
 
 
 async def delete_draft(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
-    """With its contacts, of which few should be left, and imports. False where it is no draft, an import still runs into it, or a campaign was made
-    of it."""
+    """With its imports and its contacts, of which few should be left. False where it is no draft, an import still runs
+    into it, or a campaign was made of it."""
     row = await connection.fetchrow(
         """
         delete from campaigns c where org_id = $1 and id = $2 and status = 'draft'

@@ -117,7 +117,7 @@ async def insert_listed(
 ) -> int:
     """(number, reason) each; how many were not on the list before. The first reason of a number stays. In the order of
     the numbers: two who add the same ones never wait for each other in a circle."""
-    first = dict(sorted({phone: reason for phone, reason in reversed(entries)}.items()))
+    first = dict(sorted(dict(reversed(entries)).items()))
     return await connection.fetchval(
         """
         with added as (

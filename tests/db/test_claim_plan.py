@@ -1,44 +1,18 @@
 """A claim costs the same however long the queue: what Postgres plans for it, in a campaign of many contacts."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 
-from app.db import Connection, Database
+from app.db import Database
 from app.ids import OrgId, new_id
 from campaigns.dialing import claim_store
 from tests.db.campaign_world import add_team
+from tests.db.explaining import Explaining, walk
 
 pytestmark = pytest.mark.db
 
 CONTACTS = 20_000
-
-
-@dataclass
-class Explaining:
-    """A connection that explains what it is asked instead of doing it."""
-
-    connection: Connection
-    plans: list[dict[str, Any]] = field(default_factory=list)
-
-    async def fetch(self, query: str, *arguments: object) -> list[Any]:
-        explained = await self.connection.fetchval(f"explain (format json) {query}", *arguments)
-        self.plans.append(explained[0]["Plan"])
-        return []
-
-    fetchrow = fetch
-    fetchval = fetch
-
-    def nodes(self) -> list[dict[str, Any]]:
-        return [node for plan in self.plans for node in walk(plan)]
-
-
-def walk(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for part in plan.get("Plans", []):
-        yield from walk(part)
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """When a campaign will be through, and what it costs."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from campaigns.rules.forecast import Expectation, Group, dials_per_second, forecast
+from campaigns.rules.forecast import HORIZON, Expectation, Group, dials_per_second, forecast
 
 MONDAY = datetime(2026, 11, 23, 9, tzinfo=UTC)
 ONE_TRY_ENDS_IT = Expectation(final_rate=1.0)
@@ -101,3 +102,19 @@ def test_ten_million_contacts_in_four_zones_are_forecast_at_once() -> None:
 def test_a_campaign_without_contacts_is_through_at_once() -> None:
     end = forecast([], ONE_TRY_ENDS_IT, rate=1.0, max_attempts=1, retry_seconds=0, starts_at=MONDAY)
     assert (end.finish_at, end.dials) == (MONDAY, 0)
+
+
+def test_a_campaign_of_millions_with_a_long_queue_of_retries_is_reckoned_in_seconds() -> None:
+    began = time.perf_counter()
+    end = forecast(
+        [Group(30_000_000, at_any_time), Group(30_000_000, nine_to_five)],
+        Expectation(final_rate=0.35),
+        rate=1.0,
+        max_attempts=3,
+        retry_seconds=7200,
+        starts_at=MONDAY,
+    )
+    assert end.finish_at is None
+    assert end.dials == pytest.approx(HORIZON.total_seconds(), rel=1e-3)
+    # A sum over every retry that waits, in every step, took half a minute.
+    assert time.perf_counter() - began < 8
