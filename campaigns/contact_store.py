@@ -7,6 +7,10 @@ from uuid import UUID
 
 from app.db import Connection, Row
 
+_CONTACTS = """
+    select * from contacts
+    where org_id = $1 and campaign_id = $2 and phone > $4 and ($3::text is null or status = $3)
+"""
 _IN_FLIGHT = """
     and id = any(array(select contact_id from attempts where org_id = $1 and campaign_id = $2
                        and status in ('claimed', 'dialing', 'placed', 'uncertain')))
@@ -71,11 +75,7 @@ async def select_contacts(
     their open attempts: they are few among millions."""
     few = _IN_FLIGHT if status == "in-flight" else ""
     return await connection.fetch(
-        f"""
-        select * from contacts
-        where org_id = $1 and campaign_id = $2 and phone > $4 and ($3::text is null or status = $3) {few}
-        order by phone limit $5
-        """,  # noqa: S608 - both are constants
+        f"{_CONTACTS} {few} order by phone limit $5",
         org_id,
         campaign_id,
         status,

@@ -1,7 +1,7 @@
 """A do-not-call list from a file: every number of it that can be read goes onto the list, the others are told.
 
 The file is read to its end before the first number goes onto the list: of one that turns out broken, nothing does.
-Then they go on some thousands a transaction: one of a million numbers would keep whoever settles a call to one of them
+Then they go on a thousand a transaction: one of a million numbers would keep whoever settles a call to one of them
 waiting until its end, and the event streams of everybody. Asking again with the same file adds nothing.
 """
 
@@ -33,8 +33,8 @@ from telephony.lines.numbers import InvalidNumber
 from telephony.reading_store import select_country
 
 MOST_FAULTS_TOLD = 1000
-ADDED_AT_ONCE = 5_000
-"""Numbers that one transaction adds: a fraction of a second."""
+ADDED_AT_ONCE = 1_000
+"""Numbers that one transaction adds: little enough for the event loop too, which has calls to carry."""
 LONGEST_REASON = 500
 LONG_DIGITS = 10
 """Dates and the numbers of customers are shorter, and are numbers of a telephone in some countries."""

@@ -129,6 +129,8 @@ async def start_import(
         campaign = await select_campaign(connection, org_id, campaign_id)
         if campaign.status is CampaignStatus.FINISHED:
             raise CampaignState("The campaign is finished; make another one for these contacts.")
+        if campaign.deleting_at is not None:
+            raise CampaignState("The campaign is being deleted; make another one for these contacts.")
         job = await begin_import(connection, org_id, campaign_id, opened, file_name=file_name, once=once)
     return Started(job.id, job)
 

@@ -59,10 +59,8 @@ async def count_canary(connection: Connection, campaign_id: UUID, *, first: int)
                count(score) filter (where status = 'settled' and answered) as scored,
                avg(score) filter (where status = 'settled' and answered) as mean_score,
                coalesce(extract(epoch from clock_timestamp() - max(settled_at)), 0)::float8 as quiet_seconds,
-               (select count(*) from (
-                  select from contacts where campaign_id = $1 and status = 'waiting' order by due_at, id limit $2
-                ) w)
-                 as waiting
+               (select count(*) from (select from contacts where campaign_id = $1 and status = 'waiting'
+                                      order by due_at, id limit $2) w) as waiting
         from dials
         """,
         campaign_id,

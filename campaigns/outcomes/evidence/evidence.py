@@ -59,9 +59,9 @@ async def stream_evidence(
         async with db.system() if claims is None else db.request(claims) as connection:
             page = await store.select_attempt_ids(connection, org_id, campaign_id, after=after, limit=PAGE_ATTEMPTS)
         ids = [row["id"] for row in page]
-        bundles = await _bundle(db, org_id, campaign_id, ids, recordings=recordings, claims=claims)
-        for line in await asyncio.to_thread(_write_lines, bundles):
-            yield line
+        for bundle in await _bundle(db, org_id, campaign_id, ids, recordings=recordings, claims=claims):
+            yield json.dumps(bundle, ensure_ascii=False) + "\n"
+            await asyncio.sleep(0)
         if len(page) < PAGE_ATTEMPTS:
             return
         after = (page[-1]["claimed_at"], page[-1]["id"])
@@ -85,12 +85,12 @@ async def _bundle(
     digests = await asyncio.to_thread(hash_files, recordings, recorded)
     beside = Beside(first_words, _group(recorded, "call_id"), _group(events, "call_id"), listings, digests)
     now = utc_now()
-    # Off the event loop, which has calls to carry.
-    return await asyncio.to_thread(lambda: [compose(row, beside, now=now) for row in rows])
-
-
-def _write_lines(bundles: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [json.dumps(bundle, ensure_ascii=False) + "\n" for bundle in bundles]
+    bundles: list[dict[str, Any]] = []
+    for row in rows:
+        bundles.append(compose(row, beside, now=now))
+        # The event loop has calls to carry: after each of hundreds, others have their turn.
+        await asyncio.sleep(0)
+    return bundles
 
 
 async def _read_beside(

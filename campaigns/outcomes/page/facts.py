@@ -134,9 +134,9 @@ def add_hours(
     guessed: dict[str, str] = {}
     for row in rows:
         # One example speaks for all numbers that begin so.
-        zone = (
-            row["zone"] or guessed.get(row["prefix"]) or guessed.setdefault(row["prefix"], guess_zone(row["example"]))
-        )
+        zone = row["zone"] or guessed.get(row["prefix"])
+        if zone is None:
+            zone = guessed[row["prefix"]] = guess_zone(row["example"])
         hour = _local_hour(row["hour"], zone)
         by_hour[hour].add(row["dials"], row["answered"])
         by_zone[zone][hour].add(row["dials"], row["answered"])
