@@ -5,12 +5,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import httpx
 import pytest
 
 from tests.live.harness import REPOSITORY, Stack, free_port_block
+
+TAIL_LINES = 40
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +38,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         if logs := os.environ.get("TRUNKLINE_KEEP_LOGS"):
             shutil.copytree(home / "logs", logs, dirs_exist_ok=True)
         subprocess.run([*down, "--purge", "--yes"], cwd=REPOSITORY, env=environment, timeout=60, check=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the stack's processes said last stands beside a failure: its logs are gone when somebody reads of it."""
+    report = yield
+    shared = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(shared, Stack):
+        for name in ("up", "worker", "api", "sip"):
+            log = shared.home / "logs" / f"{name}.log"
+            if log.exists():
+                lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+                report.sections.append((f"the end of {name}.log", "\n".join(line[:400] for line in lines)))
+    return report
 
 
 @pytest.fixture

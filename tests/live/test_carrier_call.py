@@ -8,7 +8,7 @@ import pytest
 
 from app.console.demonstration.caller import Voice
 from app.console.demonstration.calls import read_wav
-from app.console.demonstration.stage import words
+from app.console.demonstration.stage import may_hold
 from tests.live.harness import Stack, quickest_round, wait_for
 
 pytestmark = pytest.mark.live
@@ -56,10 +56,10 @@ async def test_the_caller_hears_the_greeting_the_right_answer_and_another_agent(
     lines = ["What are your opening hours?", "I would like to book an appointment.", "Goodbye."]
     call, heard = await call_in(stack, "+12025550141", [{"say": line} for line in lines])
     assert call["status"] == "completed"
-    said = words([await voice.transcribe(read_wav(heard))])
-    assert "harbor dental" in said
-    assert "monday to friday" in said
-    assert "scheduling" in said
+    said = await voice.transcribe(read_wav(heard))
+    assert may_hold("Harbor Dental", said), said
+    assert may_hold("Monday to Friday", said), said
+    assert may_hold("scheduling", said), said
     record = await find_call(api, "+12025550141")
     assert record["carrier"] == "twilio"
     assert record["end"]["result"] == "completed"

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 
 from app.console.demonstration.caller import SpokenCaller
-from app.console.demonstration.stage import Demo, sounds_like, words
+from app.console.demonstration.stage import Demo, may_hold, sounds_like, words
 from telephony.media.g711 import Samples
 from telephony.simulator.phone.sip_phone import place_sip_call
 
@@ -44,9 +44,11 @@ async def call_by_sip(demo: Demo) -> None:
         "greeting heard", sounds_like(GREETING, greeting.heard), f"{greeting.wait_seconds:.2f} s after the answer"
     )
     demo.check(
-        "right answer heard", "monday to friday" in said, f"{caller.exchanges[1].wait_seconds:.2f} s after asking"
+        "right answer heard",
+        may_hold("Monday to Friday", said),
+        f"{caller.exchanges[1].wait_seconds:.2f} s after asking",
     )
-    demo.check("billing answered", "billing" in words([caller.exchanges[2].heard]), "after the handoff")
+    demo.check("billing answered", may_hold("billing", caller.exchanges[2].heard), "after the handoff")
     record = await find_record(demo, SIP_CALLER)
     await check_record(demo, record, handoff="billing")
 
@@ -70,7 +72,7 @@ async def call_by_carrier(demo: Demo) -> None:
     said = words([transcript])
     first = " ".join(said.split()[: len(GREETING.split())])
     demo.check("greeting heard over the stream", sounds_like(GREETING, first), "in the audio that came back")
-    demo.check("right answer heard over the stream", "monday to friday" in said, "transcribed")
+    demo.check("right answer heard over the stream", may_hold("Monday to Friday", said), "transcribed")
     record = await find_record(demo, CARRIER_CALLER)
     await check_record(demo, record, handoff="scheduling")
 

@@ -49,6 +49,14 @@ def sounds_like(said: str, heard: str) -> bool:
     return SequenceMatcher(None, words([said]).split(), words([heard]).split()).ratio() >= 0.7
 
 
+def may_hold(phrase: str, heard: str) -> bool:
+    """Whether `phrase` stands in `heard` as a tiny recognizer may have spelled it: a letter off here and there."""
+    spelled, told = words([phrase]), words([heard]).split()
+    count = len(spelled.split())
+    runs = (" ".join(told[at : at + count]) for at in range(max(1, len(told) - count + 1)))
+    return any(SequenceMatcher(None, spelled, run, autojunk=False).ratio() >= 0.88 for run in runs)
+
+
 def run_trunkline(*arguments: str, quiet: bool = False) -> int:
     """Run another command of ours as the user would."""
     output = subprocess.DEVNULL if quiet else None
