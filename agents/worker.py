@@ -136,8 +136,10 @@ async def take_job(request: JobRequest, desk: Desk) -> None:
         return
     try:
         await request.accept()
-    except AssignmentTimeoutError:
+    except BaseException as error:
         desk.calls.forget(request.id)
+        if not isinstance(error, AssignmentTimeoutError):
+            raise
         log.warning("LiveKit gave the call to nobody", pii={"room": request.room.name})
 
 

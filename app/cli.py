@@ -1,6 +1,8 @@
 """The command line: `trunkline …`. Every command imports what it runs when it runs."""
 
 import asyncio
+import faulthandler
+import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -78,9 +80,12 @@ def demo() -> None:
 
 
 def run_process(process: Coroutine[Any, Any, None], settings: Settings) -> None:
-    """A composition root of ours, until SIGTERM or SIGINT."""
+    """A composition root of ours, until SIGTERM or SIGINT. SIGUSR1 writes the stack of every thread to the log, and so
+    does an end by a fault or by SIGABRT."""
     from app.logs import configure_logs
 
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1)
     configure_logs(level=settings.log_level, show_pii=settings.log_pii)
     asyncio.run(process)
 

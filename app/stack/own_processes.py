@@ -34,6 +34,7 @@ def plan_processes(given: Settings, settings: Settings) -> list[Part]:
             needs=(POSTGRES, LIVEKIT),
             ports=(tcp(ports.api),),
             ready_within_seconds=OURS_READY_SECONDS,
+            alive=answers_http(f"{settings.api_url}/healthz"),
         ),
         Part(
             WORKER,
@@ -43,6 +44,7 @@ def plan_processes(given: Settings, settings: Settings) -> list[Part]:
             needs=(POSTGRES, LIVEKIT),
             ports=(tcp(ports.worker),),
             ready_within_seconds=OURS_READY_SECONDS,
+            alive=answers_http(worker_health),
         ),
         Part(
             DIALER,
@@ -69,6 +71,7 @@ def _simulator(given: Settings, settings: Settings) -> Part:
         _ours(SIMULATOR),
         ports=(tcp(settings.ports.simulator),),
         ready_within_seconds=OURS_READY_SECONDS,
+        alive=health,
     )
 
 

@@ -1,10 +1,13 @@
 """The whole stack as `trunkline up --detach` starts it, once for the live tests: real LiveKit, SIP and Postgres."""
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import httpx
@@ -12,7 +15,7 @@ import pytest
 
 from tests.live.harness import REPOSITORY, Stack, free_port_block
 
-TAIL_LINES = 40
+LINES_TOLD = {"up": 40, "worker": 300, "api": 40, "sip": 40}
 
 
 @pytest.fixture(scope="session")
@@ -42,16 +45,27 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What the stack's processes said last stands beside a failure: its logs are gone when somebody reads of it."""
+    """What the stack's processes said last, and where the worker is, stands beside a failure: the logs are gone when
+    somebody reads of it."""
     report = yield
     shared = getattr(item, "funcargs", {}).get("stack")
     if report.failed and isinstance(shared, Stack):
-        for name in ("up", "worker", "api", "sip"):
+        ask_where_the_worker_is(shared)
+        for name, count in LINES_TOLD.items():
             log = shared.home / "logs" / f"{name}.log"
             if log.exists():
-                lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+                lines = log.read_text(errors="replace").splitlines()[-count:]
                 report.sections.append((f"the end of {name}.log", "\n".join(line[:400] for line in lines)))
     return report
+
+
+def ask_where_the_worker_is(stack: Stack) -> None:
+    """It writes the stacks of its threads to its log, hung or not."""
+    worker = stack.status()["parts"]["worker"]
+    if worker["state"] == "ready":
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker["pid"], signal.SIGUSR1)
+            time.sleep(0.5)
 
 
 @pytest.fixture

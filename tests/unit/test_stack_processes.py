@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.stack.processes import keeper
 from app.stack.processes.checks import until
 from app.stack.processes.log_files import bound, follow, log_file, rotate, tail
 from app.stack.processes.part import Part, PartOff
@@ -87,6 +88,50 @@ async def test_a_killed_part_is_started_again_and_shown(home: Path, supervisor: 
     await eventually(lambda: status.restarts == 1 and status.state is PartState.READY, "ready again")
     assert pid_of(supervisor, "part") != before
     assert status.last_exit == "killed by SIGKILL"
+
+
+async def test_a_part_that_hangs_says_where_and_is_started_again(
+    home: Path, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "ALIVE_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(keeper, "ALIVE_WITHIN_SECONDS", 0.2)
+    asked = 0
+
+    async def is_alive() -> bool:
+        nonlocal asked
+        asked += 1
+        return (home / "part.ready").exists()
+
+    part = program(home, "part", f"import faulthandler; faulthandler.enable(); {STEADY}", alive=lambda: until(is_alive))
+    supervisor.watch([part])
+    await asyncio.wait_for(supervisor.wait_ready(["part"]), 10)
+    status, before = supervisor.statuses["part"], pid_of(supervisor, "part")
+    await eventually(lambda: asked > 3, "asked several times, and answered")
+    assert (status.restarts, pid_of(supervisor, "part")) == (0, before)
+    (home / "part.ready").unlink()
+    await eventually(lambda: status.restarts == 1 and status.state is PartState.READY, "ready again")
+    assert pid_of(supervisor, "part") != before
+    assert status.last_exit == "killed by SIGABRT"
+    assert "most recent call first" in log_file(home, "part").read_text()
+
+
+async def test_one_question_without_an_answer_ends_nothing(
+    home: Path, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "ALIVE_EVERY_SECONDS", 0.05)
+    monkeypatch.setattr(keeper, "ALIVE_WITHIN_SECONDS", 0.05)
+    asked = 0
+
+    async def now_and_then() -> None:
+        nonlocal asked
+        asked += 1
+        if asked % keeper.HANGS_AFTER:
+            await asyncio.Event().wait()
+
+    supervisor.watch([program(home, "part", STEADY, alive=now_and_then)])
+    await asyncio.wait_for(supervisor.wait_ready(["part"]), 10)
+    await eventually(lambda: asked > 3 * keeper.HANGS_AFTER, "asked often")
+    assert supervisor.statuses["part"].restarts == 0
 
 
 async def test_what_a_killed_part_had_started_goes_with_it(home: Path, supervisor: Supervisor) -> None:

@@ -1,6 +1,7 @@
 """Keeps one part running: prepare, start, wait until it answers, and start it again when it ends."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from app.clock import utc_now
 from app.errors import TrunklineError
 from app.logs import get_logger
 from app.stack.processes.back_off import BackOff
+from app.stack.processes.checks import Check
 from app.stack.processes.log_files import log_file
 from app.stack.processes.part import Part, PartOff
 from app.stack.processes.process import Command, describe_exit, kill_group, spawn, stop
@@ -16,6 +18,12 @@ from app.stack.processes.state import PartState, PartStatus, mark_process
 
 # A part that ended this often without ever having answered will not start by being patient.
 HOPELESS_AFTER = 3
+
+# A part that does not answer for a minute, though its process lives, is of no use to anybody.
+ALIVE_EVERY_SECONDS = 5.0
+ALIVE_WITHIN_SECONDS = 10.0
+HANGS_AFTER = 4
+ABORT_SECONDS = 5.0
 
 log = get_logger(__name__)
 
@@ -80,7 +88,7 @@ class Keeper:
         self.status.process = mark_process(process.pid)
         self._become(PartState.STARTING)
         ready_at = await self._wait_ready(process)
-        code = await process.wait()
+        code = await self._wait_end(process)
         self.ready.clear()
         if self.status.process is not None:
             kill_group(self.status.process)
@@ -112,6 +120,34 @@ class Keeper:
         finally:
             check.cancel()
             ended.cancel()
+
+    async def _wait_end(self, process: asyncio.subprocess.Process) -> int:
+        """Until the process ended, by itself or because it hung."""
+        if self.part.alive is None or not self.ready.is_set():
+            return await process.wait()
+        watching = asyncio.ensure_future(self._end_once_it_hangs(process, self.part.alive))
+        try:
+            return await process.wait()
+        finally:
+            watching.cancel()
+
+    async def _end_once_it_hangs(self, process: asyncio.subprocess.Process, alive: Check) -> None:
+        """Asked several times, and not once for long: where we ourselves were stopped, one asking fails."""
+        unanswered = 0
+        while unanswered < HANGS_AFTER:
+            await asyncio.sleep(ALIVE_EVERY_SECONDS)
+            try:
+                async with asyncio.timeout(ALIVE_WITHIN_SECONDS):
+                    await alive()
+                unanswered = 0
+            except TimeoutError:
+                unanswered += 1
+        self.status.note = f"hung: did not answer {HANGS_AFTER} times for {ALIVE_WITHIN_SECONDS:.0f} s"
+        log.error("part hangs; it is ended, and its log says where it was", part=self.part.name)
+        # At this signal our processes write the stack of every thread into their log.
+        process.send_signal(signal.SIGABRT)
+        await asyncio.sleep(ABORT_SECONDS)
+        process.kill()
 
     async def _watch_external(self) -> None:
         """It runs elsewhere: see that it answers, once."""

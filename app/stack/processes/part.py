@@ -20,7 +20,8 @@ class Part:
     """One part: `prepare` makes what it needs on disk and says how to run it; None where it runs elsewhere.
 
     `check` returns once the part answers. `needs` names the parts that must be ready before it is started.
-    A part with `off` set is only shown, with the reason.
+    A part with `off` set is only shown, with the reason. `alive` answers for as long as the part is well, whatever the
+    others are: one that no longer does hangs, and is ended and started again. Where it is None, only an exit counts.
     """
 
     name: str
@@ -30,5 +31,6 @@ class Part:
     needs: tuple[str, ...] = ()
     ports: tuple[PortClaim, ...] = ()
     ready_within_seconds: float = 30.0
+    alive: Check | None = None
     note: str = ""
     off: bool = False
