@@ -1,9 +1,11 @@
 """What every test may ask for: a Postgres of its own, migrated; a database handle; an organization in it."""
 
 import asyncio
+import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +18,9 @@ from app.ids import OrgId, new_id
 from app.stack.database.migrate import apply_migrations
 from app.stack.database.postgres import prepare_postgres, wait_until_ready
 
+MEMORY = Path("/dev/shm")
+MEMORY_NEEDED_BYTES = 4 * 1024**3
+
 
 def free_port() -> int:
     """A TCP port that nobody listens on at this moment."""
@@ -25,9 +30,21 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """In memory where there is room: a fresh database is a thousand files, 15 ms there and up to 200 ms on a disk."""
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < MEMORY_NEEDED_BYTES:
+        yield tmp_path_factory.mktemp("postgres-home")
+        return
+    with tempfile.TemporaryDirectory(prefix="trunkline-tests-", dir=MEMORY, ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        home.chmod(0o755)  # the account that Postgres runs as has to reach its data
+        yield home
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_home: Path) -> Iterator[str]:
     """One real Postgres for the test run, with a migrated database `template_trunkline` to clone from."""
-    home: Path = tmp_path_factory.mktemp("postgres-home")
+    home = postgres_home
     postgres = prepare_postgres(home, free_port(), durable=False)
     identity = {"user": postgres.account, "group": postgres.account, "extra_groups": []} if postgres.account else {}
     with (home / "postgres.log").open("wb") as log:

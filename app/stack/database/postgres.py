@@ -66,7 +66,7 @@ def prepare_postgres(home: Path, port: int, *, durable: bool = True) -> Embedded
     argv = [str(programs / "bin" / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1"]
     options = {"unix_socket_directories": "", "max_connections": "200", "timezone": "UTC", **_ROOM}
     if not durable:
-        options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "512MB"}
     for name, value in options.items():
         argv += ["-c", f"{name}={value}"]
     url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
