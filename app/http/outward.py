@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import ssl
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,11 +42,13 @@ class NoAnswer(Unavailable):
 
 @dataclass(frozen=True)
 class Answer:
-    """`body`: the first 16 KiB. `milliseconds`: from the request to the end of what was read."""
+    """`body`: as much of it as was to be read, decompressed; `is_whole`: all of it. `milliseconds`: from the request to
+    the end of what was read."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_whole: bool
     milliseconds: int
 
     @property
@@ -68,7 +71,13 @@ class Outward:
         await self._client.aclose()
 
     async def post(
-        self, url: str, *, content: bytes, headers: Mapping[str, str], timeout_seconds: float = 15.0
+        self,
+        url: str,
+        *,
+        content: bytes,
+        headers: Mapping[str, str],
+        timeout_seconds: float = 15.0,
+        most_bytes: int = MOST_BYTES_READ,
     ) -> Answer:
         """One request, whatever it answers. Raises AddressForbidden and NoAnswer."""
         parts = check_url(url, allow_loopback=self._allow_loopback)
@@ -76,7 +85,7 @@ class Outward:
         try:
             async with asyncio.timeout(timeout_seconds):
                 address = await self._resolve(parts)
-                return await self._ask(parts, address, content, headers, started)
+                return await self._ask(parts, address, content, headers, started, most_bytes)
         except TimeoutError as error:
             raise NoAnswer(f"No answer within {timeout_seconds:.0f} s.") from error
         except httpx.HTTPError as error:
@@ -100,20 +109,43 @@ class Outward:
         return addresses[0]
 
     async def _ask(
-        self, parts: SplitResult, address: Address, content: bytes, headers: Mapping[str, str], started: float
+        self,
+        parts: SplitResult,
+        address: Address,
+        content: bytes,
+        headers: Mapping[str, str],
+        started: float,
+        most_bytes: int,
     ) -> Answer:
         host = f"[{address}]" if address.version == 6 else str(address)
         target = parts._replace(netloc=f"{host}:{_port(parts)}", fragment="").geturl()
         extensions: dict[str, Any] = {"sni_hostname": parts.hostname} if parts.scheme == "https" else {}
-        sent = {**headers, "host": parts.netloc}
+        sent = {"accept-encoding": "identity", **headers, "host": parts.netloc}
         body = b""
         async with self._client.stream("POST", target, content=content, headers=sent, extensions=extensions) as answer:
             async for part in answer.aiter_raw():
                 body += part
-                if len(body) >= MOST_BYTES_READ:
+                if len(body) > most_bytes:
                     break
         milliseconds = round((time.monotonic() - started) * 1000)
-        return Answer(answer.status_code, dict(answer.headers), body[:MOST_BYTES_READ], milliseconds)
+        read, is_whole = _decompress(body, answer.headers.get("content-encoding", ""), most_bytes)
+        return Answer(answer.status_code, dict(answer.headers), read, is_whole, milliseconds)
+
+
+def _decompress(body: bytes, encoding: str, most_bytes: int) -> tuple[bytes, bool]:
+    """→ the first bytes of what was meant, and whether they are all. Some far ends compress though they were asked not
+    to; what cannot be undone here is nothing that was read. httpx would undo it without a bound."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body[:most_bytes], len(body) <= most_bytes
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        return b"", False
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either header
+    try:
+        read = unpacking.decompress(body, most_bytes)
+    except zlib.error:
+        return b"", False
+    return read, unpacking.eof and not unpacking.unconsumed_tail
 
 
 def check_url(url: str, *, allow_loopback: bool = False) -> SplitResult:

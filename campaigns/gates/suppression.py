@@ -3,7 +3,7 @@
 A request is signed by Standard Webhooks and carries up to a hundred contacts:
 `{"type": "suppression.check", "timestamp": …,
   "data": {"campaign_id": …, "campaign": …, "contacts": [{"contact_id": …, "phone": …}]}}`.
-The answer names only those who must not be called, "until" where that is not for good:
+The answer names only those who must not be called, "until" where that is not for good (UTC, where it names no offset):
 `{"vetoes": [{"contact_id": …, "reason": "a litigator", "until": "2026-12-01T00:00:00Z"}]}`.
 """
 
@@ -12,12 +12,13 @@ import base64
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import AwareDatetime, BaseModel, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, SecretStr, ValidationError
 from standardwebhooks.webhooks import Webhook
 
 from app.clock import Clock, utc_now
@@ -31,6 +32,9 @@ from campaigns.gates.policy import OnFailure, Policy
 log = get_logger(__name__)
 
 AT_ONCE = 100
+MOST_BYTES_READ = 512 * 1024
+"""A hundred vetoes with reasons as long as they may be, every letter of them escaped."""
+LONGEST_REASON = 500
 PUT_OFF = timedelta(seconds=60)
 
 
@@ -41,10 +45,25 @@ class NoSigningKey(TrunklineError):
     title = "Nothing to sign with"
 
 
+def _shorten(reason: object) -> object:
+    return (reason or "vetoed")[:LONGEST_REASON] if isinstance(reason, str | None) else reason
+
+
+def _assume_utc(until: datetime | None) -> datetime | None:
+    return until.replace(tzinfo=UTC) if until is not None and until.tzinfo is None else until
+
+
+def _is_near(until: datetime | None) -> datetime | None:
+    """For good, where it is so far away that Postgres and the calendars of people end before it."""
+    return None if until is not None and until.year >= 3000 else until
+
+
 class Veto(BaseModel):
+    """Lenient in what does not matter: one long reason must not make the whole answer unreadable."""
+
     contact_id: UUID
-    reason: str = Field("vetoed", max_length=500)
-    until: AwareDatetime | None = Field(None, lt=datetime(3000, 1, 1, tzinfo=UTC))
+    reason: Annotated[str, BeforeValidator(_shorten)] = "vetoed"
+    until: Annotated[datetime | None, AfterValidator(_assume_utc), AfterValidator(_is_near)] = None
 
 
 class Vetoes(BaseModel):
@@ -75,10 +94,18 @@ class SuppressionClient:
         try:
             content, headers = self._sign(policy, part)
             answer = await self._outward.post(
-                url, content=content, headers=headers, timeout_seconds=rule.timeout_seconds
+                url,
+                content=content,
+                headers=headers,
+                timeout_seconds=rule.timeout_seconds,
+                most_bytes=MOST_BYTES_READ,
             )
             if not answer.is_success:
                 raise NoAnswer(f"it answered {answer.status}")
+            if not answer.is_whole:
+                raise NoAnswer(
+                    f"its answer is over {MOST_BYTES_READ // 1024} KiB, or compressed unasked"
+                )
             vetoes = {veto.contact_id: veto for veto in Vetoes.model_validate_json(answer.body).vetoes}
         except (AddressForbidden, NoAnswer, NoSigningKey, ValidationError) as error:
             why = "its answer cannot be read" if isinstance(error, ValidationError) else error.detail

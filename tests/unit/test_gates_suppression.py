@@ -1,7 +1,9 @@
 """Who is asked right before a dial may veto it, and their silence is answered as the campaign says."""
 
 import asyncio
+import gzip
 import json
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -25,7 +27,8 @@ KEY = SecretStr("the installation's key")
 ORG, CAMPAIGN = OrgId(new_id()), CampaignId(new_id())
 NOW = datetime.now(UTC)
 
-Answering = Callable[[dict[str, str], bytes], Awaitable[tuple[int, bytes]]]
+Answering = Callable[[dict[str, str], bytes], Awaitable[tuple[int, bytes] | tuple[int, bytes, str]]]
+"""→ status, body, and what it is compressed with."""
 
 
 @asynccontextmanager
@@ -35,8 +38,9 @@ async def far_end(answer: Answering) -> AsyncIterator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:-2]
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head)}
-        status, body = await answer(headers, await reader.readexactly(int(headers["content-length"])))
-        writer.write(f"HTTP/1.1 {status} x\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+        status, body, *encoding = await answer(headers, await reader.readexactly(int(headers["content-length"])))
+        lines = [f"HTTP/1.1 {status} x", f"content-length: {len(body)}", *(f"content-encoding: {e}" for e in encoding)]
+        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         await writer.drain()
         writer.close()
 
@@ -116,6 +120,55 @@ async def test_what_is_asked_is_signed_and_names_the_contacts_a_hundred_at_a_tim
         said = await ask(policy(url), asked, clock=utc_now)
     assert sorted(seen) == sorted(one.phone for one in asked)
     assert all(said[one.contact_id].passed for one in asked)
+
+
+async def veto_all(asked: list[Candidate], *, compress: Callable[[bytes], bytes] | None, encoding: str) -> set[bool]:
+    """Whether those asked for passed, where every one is vetoed with the longest reason, all of it escaped."""
+
+    async def answer(headers: dict[str, str], body: bytes) -> tuple[int, bytes, str]:
+        assert headers["accept-encoding"] == "identity"
+        contacts = json.loads(body)["data"]["contacts"]
+        vetoes = [{"contact_id": one["contact_id"], "reason": "\N{SNOWMAN}" * 500} for one in contacts]
+        said = json.dumps({"vetoes": vetoes}).encode()
+        return 200, compress(said) if compress else said, encoding
+
+    async with far_end(answer) as url:
+        said = await ask(policy(url, on_failure="allow"), asked)
+    return {said[one.contact_id].passed for one in asked}
+
+
+@pytest.mark.parametrize(
+    ("compress", "encoding"),
+    [(None, "identity"), (gzip.compress, "gzip"), (zlib.compress, "deflate")],
+    ids=["plain", "gzip", "deflate"],
+)
+async def test_a_hundred_vetoes_with_long_reasons_all_hold_compressed_or_not(
+    compress: Callable[[bytes], bytes] | None, encoding: str
+) -> None:
+    assert await veto_all(candidates(100), compress=compress, encoding=encoding) == {False}
+
+
+async def test_a_compression_that_was_not_asked_for_and_is_not_known_is_no_answer() -> None:
+    assert await veto_all(candidates(3), compress=None, encoding="br") == {True}  # as `on_failure: allow` says
+
+
+async def test_what_does_not_matter_in_a_veto_does_not_undo_it() -> None:
+    long, empty, naive, far = asked = candidates(4)
+
+    async def answer(headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        vetoes = [
+            {"contact_id": str(long.contact_id), "reason": "x" * 10_000},
+            {"contact_id": str(empty.contact_id), "reason": None},
+            {"contact_id": str(naive.contact_id), "until": "2999-12-01T00:00:00"},
+            {"contact_id": str(far.contact_id), "until": "9999-12-31T23:59:59Z"},
+        ]
+        return 200, json.dumps({"vetoes": vetoes}).encode()
+
+    async with far_end(answer) as url:
+        said = await ask(policy(url, on_failure="allow"), asked)
+    assert [said[one.contact_id].passed for one in asked] == [False] * 4
+    assert said[naive.contact_id].next_at == datetime(2999, 12, 1, tzinfo=UTC)
+    assert said[far.contact_id].next_at is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """What customers may make us call: public https addresses, and those that were checked."""
 
 import asyncio
+import gzip
 import socket
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -118,6 +120,22 @@ async def test_an_answer_without_end_is_read_to_a_bound(local: Outward) -> None:
         answer = await local.post(f"http://127.0.0.1:{port}/", content=b"{}", headers={})
     assert answer.status == 200
     assert len(answer.body) == 16 * 1024
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress], ids=["gzip", "deflate"])
+async def test_what_is_compressed_unasked_is_decompressed_to_the_bound_and_no_further(
+    local: Outward, compress: Callable[[bytes], bytes]
+) -> None:
+    name = b"gzip" if compress is gzip.compress else b"deflate"
+    bomb = compress(b"x" * 10_000_000)
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: %s\r\ncontent-length: %d\r\n\r\n"
+    assert len(bomb) < 16 * 1024
+    for packed, meant in ((bomb, b"x" * 16 * 1024), (compress(b"hello"), b"hello"), (bomb[:900], None), (b"no", b"")):
+        server, port = await serve(say(head % (name, len(packed)) + packed))
+        async with server:
+            answer = await local.post(f"http://127.0.0.1:{port}/", content=b"{}", headers={})
+        assert meant is None or answer.body == meant
+        assert answer.is_whole == (meant == b"hello")
 
 
 async def test_silence_and_refusal_are_no_answer_within_the_time_given(local: Outward) -> None:
