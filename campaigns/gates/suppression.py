@@ -103,9 +103,7 @@ class SuppressionClient:
             if not answer.is_success:
                 raise NoAnswer(f"it answered {answer.status}")
             if not answer.is_whole:
-                raise NoAnswer(
-                    f"its answer is over {MOST_BYTES_READ // 1024} KiB, or compressed unasked"
-                )
+                raise NoAnswer(f"its answer is over {MOST_BYTES_READ // 1024} KiB, or compressed unasked")
             vetoes = {veto.contact_id: veto for veto in Vetoes.model_validate_json(answer.body).vetoes}
         except (AddressForbidden, NoAnswer, NoSigningKey, ValidationError) as error:
             why = "its answer cannot be read" if isinstance(error, ValidationError) else error.detail

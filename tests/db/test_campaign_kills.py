@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from campaigns.dialing.attempts import Point
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_doomed import Doomed, ForkServer, fork_dialers, state
 from tests.db.campaign_driver import AFTER_REQUEST, BEFORE_REQUEST
-from tests.db.campaign_world import Webhooks, add_team, dialing, finish, running_campaign, until
+from tests.db.campaign_world import QUICK, Webhooks, add_team, dialing, finish, running_campaign, until
 
 STATE = """
     select (select jsonb_agg(to_jsonb(c) order by c.id) from contacts c),
@@ -99,6 +100,7 @@ async def test_a_frozen_dialer_that_wakes_after_its_lease_changes_nothing(
         return state(pid) == "T"
 
     await until(frozen, seconds=40)
+    lease_over = time.monotonic() + QUICK.lease
     async with dialing(db, carrier, name="heir"):
         await finish(db, campaign, Webhooks(db, carrier), hurry=True)
     async with db.system() as connection:
@@ -106,6 +108,7 @@ async def test_a_frozen_dialer_that_wakes_after_its_lease_changes_nothing(
     ledger = read_ledger(carrier.path)
     assert Counter(one.to for one in ledger) == Counter({"+12025550110": 1, "+12025550111": 1})
 
+    await asyncio.sleep(max(0.0, lease_over - time.monotonic()))  # what is proved is about a lease that is over
     os.kill(pid, signal.SIGCONT)
     await asyncio.sleep(0.5)  # awake, with its tasks going on, before it is told to stop
     os.kill(pid, signal.SIGTERM)

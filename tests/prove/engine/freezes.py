@@ -1,8 +1,8 @@
-"""Dialers frozen past the silence that means death, at every failpoint, and woken when others have taken what they had.
+"""Dialers frozen past their leases, at every failpoint, and woken when others have taken what they had.
 
 No carrier tells a request that it had from one that it had not, so who freezes at the last instruction before the
 request for longer than request and grace together cannot be told from one that died (docs/decisions/0012): these
-freezes are longer than the presence and shorter than that.
+freezes are longer than the presence and the lease, and shorter than that.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ from random import Random
 
 from tests.db.campaign_doomed import state
 from tests.prove.engine import books
-from tests.prove.engine.stage import NOWHERE, POINTS, TIMES, Stage, Toll, count_toll, set_stage
+from tests.prove.engine.stage import NOWHERE, POINTS, UNCERTAIN_SECONDS, Stage, Toll, count_toll, set_stage
 from tests.prove.proof import Figures, Proof, Sizes
 
 AT_ONCE = 6
-FROZEN_SECONDS = TIMES["presence"] + 1.5
+LEASE_SECONDS = 1.5 * UNCERTAIN_SECONDS / 4
+"""As in the product: one and a half times the request."""
+FROZEN_SECONDS = LEASE_SECONDS + 1.5
 AWAKE_SECONDS = 0.5
 """With its tasks going on, before it is told to stop."""
 
@@ -56,7 +58,7 @@ async def freeze_many(stage: Stage, freezes: int, chance: Random) -> int:
 
 async def run_freezes(freezes: int, *, pace: float, fault: str, seed: int) -> Toll:
     """Dial a crowd while its dialers freeze and wake."""
-    async with set_stage(pace=pace, fault=fault) as stage:
+    async with set_stage(pace=pace, fault=fault, lease_seconds=LEASE_SECONDS) as stage:
         woken = await freeze_many(stage, freezes, Random(seed))
         await stage.finish(seconds=60 + stage.people / pace)
         return await count_toll(stage, woken)
@@ -68,20 +70,23 @@ class Freezes:
     title: str = "Dialers frozen past their leases and woken change nothing"
 
     async def run(self, size: Sizes) -> Figures:
-        return await self._measure(size, size.get("FREEZES", 60), "")
+        toll, freezes = await self._freeze(size, size.get("FREEZES", 60), "")
+        return Figures(toll.sound and toll.ends == freezes, self._rows(toll))
 
     async def control(self, size: Sizes) -> Figures:
-        """A fault: who wakes writes without a look at the fence."""
-        return await self._measure(size, min(size.get("FREEZES", 60), 18), "fenceless")
+        """A fault: who wakes writes without a look at the fence, which must show as stale writes."""
+        toll, _ = await self._freeze(size, min(size.get("FREEZES", 60), 18), "fenceless")
+        return Figures(toll.stale == 0, self._rows(toll))
 
-    async def _measure(self, size: Sizes, freezes: int, fault: str) -> Figures:
-        toll = await run_freezes(
-            freezes, pace=float(size.get("FREEZE_PACE", 20)), fault=fault, seed=size.get("SEED", 4)
+    async def _freeze(self, size: Sizes, freezes: int, fault: str) -> tuple[Toll, int]:
+        pace = float(size.get("FREEZE_PACE", 20))
+        return await run_freezes(freezes, pace=pace, fault=fault, seed=size.get("SEED", 4)), freezes
+
+    def _rows(self, toll: Toll) -> dict[str, str]:
+        frozen = (
+            f"{toll.ends} at {len(POINTS)} points, for {FROZEN_SECONDS:.0f} s with a lease of {LEASE_SECONDS:.1f} s"
         )
-        return Figures(
-            toll.sound and toll.ends == freezes,
-            {"frozen, taken for dead, and woken": f"{toll.ends} at {len(POINTS)} points", **toll.rows()},
-        )
+        return {"frozen, taken for dead, and woken": frozen, **toll.rows()}
 
 
 PROOFS: list[Proof] = [Freezes()]

@@ -76,6 +76,7 @@ class Stage:
     times: int
     pace: float
     uncertain_seconds: float
+    lease_seconds: float = TIMES["lease"]
     open_ended: bool = True
     slots: SlotWatch = field(default_factory=SlotWatch)
     late: list[tuple[float, Dialed]] = field(default_factory=list[tuple[float, Dialed]])
@@ -83,7 +84,8 @@ class Stage:
 
     def start(self, action: str, point: str, nth: int) -> int:
         request = self.uncertain_seconds / 4
-        times = {**TIMES, "request": request, "grace": self.uncertain_seconds - request}
+        grace = self.uncertain_seconds - request
+        times = {**TIMES, "lease": self.lease_seconds, "request": request, "grace": grace}
         return self.doomed.start(action, point, nth, times=times, synced=False, fault=self.fault)
 
     async def carry_on(self) -> None:
@@ -177,7 +179,12 @@ class Toll:
 
 @asynccontextmanager
 async def set_stage(
-    *, pace: float, times: int = 1, fault: str = "", uncertain_seconds: float = UNCERTAIN_SECONDS
+    *,
+    pace: float,
+    times: int = 1,
+    fault: str = "",
+    uncertain_seconds: float = UNCERTAIN_SECONDS,
+    lease_seconds: float = TIMES["lease"],
 ) -> AsyncGenerator[Stage]:
     """A crowd that is dialed so many times each, and the world around it. Raises what went wrong with the world."""
     async with proving_ground() as ground:
@@ -189,7 +196,9 @@ async def set_stage(
         ledger = books.Ledger(ground.home / "ledger.jsonl")
         with fork_dialers() as server:
             doomed = Doomed(server, ground.url, ledger.path)
-            stage = Stage(ground, doomed, campaign_id, ledger, fault, people, times, pace, uncertain_seconds)
+            stage = Stage(
+                ground, doomed, campaign_id, ledger, fault, people, times, pace, uncertain_seconds, lease_seconds
+            )
             world = asyncio.create_task(stage.carry_on())
             try:
                 yield stage

@@ -138,7 +138,8 @@ class BesideProof:
 
     async def control(self, size: Sizes) -> Figures:
         async with proving_ground() as ground:
-            return (await dial_beside(ground.url, ground.db, ground.org, rows=100, locked=True)).figures()
+            locked = await dial_beside(ground.url, ground.db, ground.org, rows=100, locked=True)
+            return Figures(locked.share >= LEAST_SHARE, locked.figures().rows)
 
 
 PROOFS: list[Proof] = [BesideProof()]

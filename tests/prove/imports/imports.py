@@ -161,10 +161,11 @@ class ImportProof:
         async with proving_ground() as ground:
             rows = min(size.get("IMPORT_ROWS", 1_000_000), 100_000)
             done = await import_killed(ground.url, ground.db, ground.org, rows=rows, kills=1, early=3)
-        return Figures(done.held, done.rows_shown())
+        return Figures(done.wrong == 0, done.rows_shown())
 
 
-async def read_all(line_bytes: int, columns: int) -> Figures:
+async def read_all(line_bytes: int, columns: int, *, planted: bool = False) -> Figures:
+    """`planted`: with a fault, which must show as a file that is read wrong, however long that takes."""
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as folder:
         for hostile in hostile_files(line_bytes, columns):
@@ -178,7 +179,7 @@ async def read_all(line_bytes: int, columns: int) -> Figures:
         "slowest": f"{slow.seconds:.2f} s ({slow.name})",
         "memory of the process": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB",
     }
-    return Figures(not wrong and slow.seconds <= MOST_SECONDS, rows)
+    return Figures(not wrong and (slow.seconds <= MOST_SECONDS or planted), rows)
 
 
 class HostileFilesProof:
@@ -191,7 +192,7 @@ class HostileFilesProof:
     async def control(self, size: Sizes) -> Figures:
         """A quote that never closes is taken for the end of its row."""
         with never_at_end():
-            return await read_all(1 << 24, 100_000)
+            return await read_all(1 << 24, 100_000, planted=True)
 
 
 @contextmanager

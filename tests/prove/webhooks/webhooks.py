@@ -211,13 +211,13 @@ async def count_given_up(ground: Ground, endpoint_id: UUID) -> int:
 
 
 def judge(trial: Trial, given_up: int, seconds: float) -> Figures:
-    """What the endpoint took against what was committed."""
+    """What the endpoint took against what was committed. With the fault it must be that some are lost."""
     taken = set(trial.endpoint.taken)
     lost, invented = trial.committed - taken, taken - trial.committed
     again = sum(count - 1 for count in trial.endpoint.taken.values())
     held = not lost and not invented and not trial.endpoint.forged and not given_up and trial.kills >= LEAST_KILLS
     return Figures(
-        held,
+        not lost if trial.planted else held,
         {
             "events committed, rolled back": f"{len(trial.committed):,}, {len(trial.undone):,}",
             "senders killed with SIGKILL": f"{trial.kills}",
