@@ -384,19 +384,29 @@ async def test_two_voices_in_the_room_are_heard_together(bridge: Api) -> None:
 async def test_keys_reach_the_agent_in_order_and_the_calls_events(bridge: Api) -> None:
     call = await bridge.open_call()
     async with stream(bridge, call) as twilio, agent(bridge, call) as voice:
-        for digit in "42*#":
+
+        async def press(digit: str) -> None:
             content = {"track": "inbound_track", "digit": digit}
             await twilio.say({"event": "dtmf", "streamSid": "MZ1", "dtmf": content})
-        await until(lambda: len(voice.digits) == 4, "the keys")
-        assert voice.digits == list("42*#")
 
-        async def recorded() -> list[str] | None:
+        async def heard_a_first_one() -> bool:
+            await press("0")
+            return bool(voice.digits)
+
+        # LiveKit drops data for whoever has just come in and whose channel is not open yet.
+        await wait_for(heard_a_first_one, what="a key")
+        for digit in "42*#":
+            await press(digit)
+        await until(lambda: "#" in voice.digits, "the keys")
+        assert "".join(voice.digits).lstrip("0") == "42*#"
+
+        async def recorded() -> str | None:
             async with bridge.lines.db.system() as connection:
                 rows = await store.select_events(connection, call.id)
-            digits = [row["data"]["digit"] for row in rows if row["kind"] == "dtmf.received"]
-            return digits if len(digits) == 4 else None
+            digits = "".join(row["data"]["digit"] for row in rows if row["kind"] == "dtmf.received")
+            return digits if digits.endswith("#") else None
 
-        assert await wait_for(recorded, what="the events") == list("42*#")
+        assert (await wait_for(recorded, what="the events")).lstrip("0") == "42*#"
 
 
 async def test_when_the_caller_hangs_up_the_call_and_its_room_end(bridge: Api) -> None:
