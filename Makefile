@@ -32,7 +32,8 @@ down: ## Stop what `trunkline up --detach` started
 
 .PHONY: test
 test: setup ## Unit, database and live tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest tests/unit tests/db --numprocesses auto --maxprocesses 4 --dist loadfile; first=$$?; \
+		$(BIN)/pytest tests/live && exit $$first
 
 .PHONY: check
 check: $(STAMP) ## Formatting, lint, types, the direction of imports

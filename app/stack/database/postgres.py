@@ -12,6 +12,7 @@ import pwd
 import secrets
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -105,21 +106,23 @@ def _wheel_folder() -> Path:
 
 
 def _ensure_account() -> str:
-    try:
-        pwd.getpwnam(ACCOUNT)
-    except KeyError:
-        made = subprocess.run(
-            ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT],
-            capture_output=True,
-            text=True,
-        )
-        # 9: another process made it meanwhile
-        if made.returncode not in (0, 9):
-            raise PostgresFailed(
-                f"Postgres cannot run as root and `useradd {ACCOUNT}` failed: {made.stderr.strip()}. "
-                "Run as another user, or set DATABASE_URL."
-            ) from None
-    return ACCOUNT
+    for attempt in range(20):
+        try:
+            pwd.getpwnam(ACCOUNT)
+        except KeyError:
+            # Where others of ours begin at the same moment, the list of accounts may be locked.
+            time.sleep(0.2 if attempt else 0.0)
+            made = subprocess.run(
+                ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT],
+                capture_output=True,
+                text=True,
+            )
+            said = made.stderr.strip()
+        else:
+            return ACCOUNT
+    raise PostgresFailed(
+        f"Postgres cannot run as root and `useradd {ACCOUNT}` failed: {said}. Run as another user, or set DATABASE_URL."
+    )
 
 
 def _can_reach(account: str, folder: Path) -> bool:
