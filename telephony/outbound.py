@@ -19,7 +19,7 @@ from app.ids import E164, AttemptId, CallId, NumberId, OrgId, TeamVersionId, new
 from app.logs import get_logger
 from app.settings import Settings
 from app.tasks import Tasks
-from telephony import store
+from telephony import outbound_store, store
 from telephony.calls import (
     AtFault,
     Call,
@@ -166,7 +166,7 @@ async def prepare_call(connection: Connection, request: DialRequest, *, now: dat
 async def check_gate(connection: Connection, gate: Gate, request: DialRequest) -> None:
     """Raises TollGateRefused, OnDoNotCallList or DialLimitReached; else the dial is counted."""
     gate.check(request.to)
-    if await store.is_do_not_call(connection, request.org_id, request.to):
+    if await outbound_store.is_do_not_call(connection, request.org_id, request.to):
         raise OnDoNotCallList("This number is on the organization's do-not-call list.")
     [refusal] = await gate.reserve(connection, [request.to], call_ids=[request.call_id])
     if refusal is not None:
