@@ -21,8 +21,9 @@ class ConversationState:
     hang_up: Callable[[], Awaitable[None]]
     """Ends the call because the agent is done. Starts the ending and returns: it must not wait for the session,
     which itself waits for the tool that called this."""
-    leave_hint: Callable[[Mapping[str, Any]], Awaitable[None]]
-    """Stores part of what the conversation came to: {"disposition": …} or {"details": {…}}."""
+    leave_hint: Callable[[Mapping[str, Any]], Awaitable[bool]]
+    """Stores part of what the conversation came to: {"disposition": …} or {"details": {…}}. False: the disposition does
+    not count, they had asked never to be called again."""
     on_handoff: Callable[[str, str], Awaitable[None]]
     """Told (from, to) when another agent has taken over, before it speaks."""
     variables: Mapping[str, Any] = field(default_factory=dict[str, Any])

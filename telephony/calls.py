@@ -278,12 +278,6 @@ async def end_call_in(connection: Connection, call_id: CallId | UUID, end: End) 
     return True
 
 
-async def leave_hint(db: Database, call_id: CallId | UUID, hint: Mapping[str, Any]) -> None:
-    """Merge `{"disposition": str, "details": {…}}` into what the conversation leaves behind; details merge by key."""
-    async with db.system() as connection:
-        await store.merge_hint(connection, call_id, hint)
-
-
 async def note_carrier_status(
     db: Database, call_id: CallId | UUID, *, carrier_status: str, sip_code: int | None = None
 ) -> None:

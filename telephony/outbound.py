@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from app.db import Connection, Database
 from app.errors import Conflict, NotFound, Unavailable
@@ -19,7 +18,7 @@ from app.ids import E164, AttemptId, CallId, NumberId, OrgId, TeamVersionId, new
 from app.logs import get_logger
 from app.settings import Settings
 from app.tasks import Tasks
-from telephony import store
+from telephony import outbound_store, store
 from telephony.calls import (
     AtFault,
     Call,
@@ -31,11 +30,13 @@ from telephony.calls import (
     EndResult,
     EventKind,
     end_call,
+    end_call_in,
     load_call,
     read_call,
     record_event,
 )
-from telephony.carriers.base import Carrier, CarrierName, DialRefused, OutgoingCall
+from telephony.carriers.base import Carrier, CarrierName, DialRefused
+from telephony.carriers.outgoing import outgoing_call
 from telephony.carriers.twilio import TwilioCarrier
 from telephony.legs import LegKind
 from telephony.lines import store as lines_store
@@ -46,6 +47,7 @@ from telephony.watch.sip_progress import follow_dial
 
 log = get_logger(__name__)
 
+LISTED = End(EndResult.CANCELED, EndReason.TOLL_GATE)
 RING_TIMEOUT_SECONDS = 30
 HANG_UP_SECONDS = 5.0
 """How long one part of a hang-up may hold up the next."""
@@ -134,10 +136,24 @@ async def prepare_call(connection: Connection, request: DialRequest, *, now: dat
 
     Raises TollGateRefused, OnDoNotCallList, DialLimitReached, NumberNotFound (not a number of ours) or AttemptHasCall.
     """
-    call_id = request.call_id
     gate = await open_gate(connection, request.org_id, request.from_number_id)
-    await check_gate(connection, gate, request)
-    number = gate.number
+    await check_callee(connection, gate, request.to)
+    return await write_intent(connection, gate, request, now=now)
+
+
+async def check_callee(connection: Connection, gate: Gate, to: E164) -> None:
+    """Raises TollGateRefused or OnDoNotCallList."""
+    gate.check(to)
+    if await outbound_store.is_do_not_call(connection, gate.org_id, to):
+        raise OnDoNotCallList("This number is on the organization's do-not-call list.")
+
+
+async def write_intent(connection: Connection, gate: Gate, request: DialRequest, *, now: datetime) -> Call:
+    """Count the dial and write its call, for a callee who was checked. Raises DialLimitReached or AttemptHasCall."""
+    [refusal] = await gate.reserve(connection, [request.to], call_ids=[request.call_id])
+    if refusal is not None:
+        raise refusal
+    call_id, number = request.call_id, gate.number
     row = await store.insert_call(
         connection,
         call_id=call_id,
@@ -163,25 +179,18 @@ async def prepare_call(connection: Connection, request: DialRequest, *, now: dat
     return read_call(row)
 
 
-async def check_gate(connection: Connection, gate: Gate, request: DialRequest) -> None:
-    """Raises TollGateRefused, OnDoNotCallList or DialLimitReached; else the dial is counted."""
-    gate.check(request.to)
-    if await store.is_do_not_call(connection, request.org_id, request.to):
-        raise OnDoNotCallList("This number is on the organization's do-not-call list.")
-    [refusal] = await gate.reserve(connection, [request.to], call_ids=[request.call_id])
-    if refusal is not None:
-        raise refusal
-
-
 async def place_call(lines: Lines, call: Call, *, ring_timeout_seconds: int = RING_TIMEOUT_SECONDS) -> None:
     """Send the one request to the carrier of the from-number. On success the call carries the carrier's id.
 
-    Raises AlreadyDialed (nothing sent), DialRefused (surely not dialed; the call has ended) or DialUncertain (nobody
-    knows; the call stays open for what the carrier says later).
+    Raises AlreadyDialed (nothing sent), OnDoNotCallList, DialRefused (surely not dialed; the call has ended) or
+    DialUncertain (nobody knows; the call stays open for what the carrier says later).
     """
-    async with lines.db.system() as connection:
-        if await store.claim_dial(connection, call.id) is None:
-            raise AlreadyDialed("This call was dialed before, or is over.")
+    await claim_dial(lines.db, call)
+    await send_claimed(lines, call, ring_timeout_seconds=ring_timeout_seconds)
+
+
+async def send_claimed(lines: Lines, call: Call, *, ring_timeout_seconds: int = RING_TIMEOUT_SECONDS) -> None:
+    """The second half of `place_call`, for who claimed the dial."""
     try:
         carrier_call_id = await send_dial(lines, call, ring_timeout_seconds)
     except (DialRefused, CarrierNotConfigured) as error:
@@ -196,6 +205,19 @@ async def place_call(lines: Lines, call: Call, *, ring_timeout_seconds: int = RI
         lines.keep(watch, name=f"follow {call.id}")
 
 
+async def claim_dial(db: Database, call: Call) -> None:
+    """Mark the call as dialed, once. Raises AlreadyDialed, or OnDoNotCallList where they asked for no more calls since
+    the intent: then it has ended."""
+    async with db.system() as connection:
+        if await store.claim_dial(connection, call.id) is None:
+            raise AlreadyDialed("This call was dialed before, or is over.")
+        listed = await outbound_store.is_do_not_call(connection, call.org_id, call.to_number or "")
+        if listed:
+            await end_call_in(connection, call.id, LISTED)
+    if listed:
+        raise OnDoNotCallList("This number came onto the organization's do-not-call list just now.")
+
+
 async def send_dial(lines: Lines, call: Call, ring_timeout_seconds: int) -> str:
     """The request itself; returns the carrier's id of the call."""
     if call.carrier is CarrierName.SIP:
@@ -205,21 +227,6 @@ async def send_dial(lines: Lines, call: Call, ring_timeout_seconds: int) -> str:
     if carrier is None:
         raise CarrierNotConfigured(f"The carrier {call.carrier} is not set up here.")
     return await carrier.dial(outgoing_call(call, lines.settings, ring_timeout_seconds))
-
-
-def outgoing_call(call: Call, settings: Settings, ring_timeout_seconds: int) -> OutgoingCall:
-    """What the carrier is told: both URLs name the call, and the attempt if there is one."""
-    query = "?" + urlencode({"attempt": str(call.attempt_id)}) if call.attempt_id else ""
-    base = f"{settings.public_url}/webhooks/{call.carrier}"
-    return OutgoingCall(
-        call_id=call.id,
-        attempt_id=call.attempt_id,
-        to=E164(call.to_number or ""),
-        from_=E164(call.from_number or ""),
-        ring_timeout_seconds=ring_timeout_seconds,
-        answer_url=f"{base}/answered/{call.id}{query}",
-        status_url=f"{base}/status/{call.id}{query}",
-    )
 
 
 async def find_livekit_trunk(db: Database, call: Call) -> str:

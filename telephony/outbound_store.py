@@ -1,4 +1,5 @@
-"""The SQL of many outbound calls at a time. Every function takes the caller's transaction."""
+"""The SQL of outbound calls, many at a time, and of who must not be called. Every function takes the caller's
+transaction."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db import Connection, Row
+from app.ids import new_id
 
 
 async def insert_outbound_calls(
@@ -70,4 +72,29 @@ async def set_carrier_call_ids(
         """,
         list(call_ids),
         list(carrier_call_ids),
+    )
+
+
+async def is_do_not_call(connection: Connection, org_id: UUID, phone: str) -> bool:
+    return bool(
+        await connection.fetchval(
+            "select exists (select from do_not_call where org_id = $1 and phone = $2 and campaign_id is null)",
+            org_id,
+            phone,
+        )
+    )
+
+
+async def insert_do_not_call(connection: Connection, org_id: UUID, phone: str, *, reason: str, source: str) -> None:
+    """Onto the organization's list; the first reason of a number stays."""
+    await connection.execute(
+        """
+        insert into do_not_call (id, org_id, phone, reason, source) values ($1, $2, $3, $4, $5)
+        on conflict do nothing
+        """,
+        new_id(),
+        org_id,
+        phone,
+        reason,
+        source,
     )

@@ -140,17 +140,13 @@ async def set_answered_by(
     )
 
 
-async def merge_hint(connection: Connection, call_id: UUID, hint: Mapping[str, Any]) -> None:
-    await connection.execute(
-        """
-        update calls set hint = hint || $2::jsonb || case when $2::jsonb ? 'details'
-          then jsonb_build_object('details', coalesce(hint -> 'details', '{}') || ($2::jsonb -> 'details'))
-          else '{}' end
-        where id = $1
-        """,
-        call_id,
-        dict(hint),
-    )
+async def hold_call(connection: Connection, call_id: UUID) -> Row | None:
+    """Nobody else changes it until the transaction ends."""
+    return await connection.fetchrow("select * from calls where id = $1 for no key update", call_id)
+
+
+async def set_hint(connection: Connection, call_id: UUID, hint: Mapping[str, Any]) -> None:
+    await connection.execute("update calls set hint = $2 where id = $1", call_id, dict(hint))
 
 
 async def claim_rescue(connection: Connection, call_id: UUID, *, rescues_seen: int, most: int) -> Row | None:
@@ -211,16 +207,6 @@ async def insert_event(connection: Connection, org_id: UUID, call_id: UUID, kind
 
 async def select_events(connection: Connection, call_id: UUID) -> Sequence[Row]:
     return await connection.fetch("select * from call_events where call_id = $1 order by id", call_id)
-
-
-async def is_do_not_call(connection: Connection, org_id: UUID, phone: str) -> bool:
-    return bool(
-        await connection.fetchval(
-            "select exists (select from do_not_call where org_id = $1 and phone = $2 and campaign_id is null)",
-            org_id,
-            phone,
-        )
-    )
 
 
 async def beat_leg(connection: Connection, call_id: UUID, identity: str) -> bool:

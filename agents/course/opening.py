@@ -20,8 +20,9 @@ from agents.team.definition import TeamDefinition
 from agents.team.teams import load_team_version
 from app.db import Database
 from app.errors import NotFound
-from telephony.calls import Call, Direction, DispatchMetadata, End, EndReason, EndResult, leave_hint, load_call
+from telephony.calls import Call, Direction, DispatchMetadata, End, EndReason, EndResult, load_call
 from telephony.floor.answered import FloorCall, find_floor
+from telephony.hints import leave_hint
 from telephony.inbound import answer_inbound, read_sip_arrival
 
 SIP_LEG_SECONDS = 3.0

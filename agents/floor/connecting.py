@@ -13,7 +13,7 @@ from agents.floor.seat import OperatorSeat, record_operator
 from agents.record.recording import Recording
 from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger
-from telephony.calls import Call, End, EndReason, EndResult, leave_hint
+from telephony.calls import Call, End, EndReason, EndResult
 from telephony.floor.answered import (
     FloorCall,
     abandon_call,
@@ -24,6 +24,7 @@ from telephony.floor.answered import (
     reserve_operator,
 )
 from telephony.floor.operators import operator_identity
+from telephony.hints import leave_hint
 from telephony.watch.answerer import note_answerer
 
 log = get_logger(__name__)

@@ -8,13 +8,15 @@ from agents.tools.signatures import Outcome
 
 @function_tool
 async def record_outcome(context: RunContext[ConversationState], outcome: Outcome) -> str:
-    """Note what this call came to, as soon as it is clear; the last note counts. Do not mention it to the person.
+    """Note what this call came to, as soon as it is clear; the last note counts, but do_not_call stays. Do not
+    mention it to the person.
 
     Args:
         outcome: confirmed: they agreed. reschedule: they want another time. callback: call them again later.
             not_interested: they declined. wrong_number: somebody else's number. do_not_call: they asked never to
-            be called again. voicemail_left: you left a message on an answering machine. reached: they listened,
-            and none of these fits.
+            be called again, and no campaign calls them from now on. voicemail_left: you left a message on an
+            answering machine. reached: they listened, and none of these fits.
     """
-    await context.userdata.leave_hint({"disposition": outcome.value})
+    if not await context.userdata.leave_hint({"disposition": outcome.value}):
+        return "Not noted: they asked never to be called again, and that stays the outcome."
     return f"Noted: {outcome.value}."

@@ -27,8 +27,9 @@ async def schedule_callback(context: RunContext[ConversationState], when: str) -
     if not state.zone and not _is_delay(when):
         raise ToolError("Nobody knows where the person is. Ask in how many hours or days to call, and pass that on.")
     noted = {"callback_at": at.isoformat(), "callback_text": when.strip()[:300]}
+    if not await state.leave_hint({"disposition": "callback", "details": {**state.details, **noted}}):
+        return "Not noted: they asked never to be called again, so nobody will call them."
     state.details.update(noted)
-    await state.leave_hint({"disposition": "callback", "details": dict(state.details)})
     local = at.astimezone(now.tzinfo)
     return f"Noted: {local:%A}, {local:%B} {local.day}, at {local:%I:%M %p}.".replace(" 0", " ")
 

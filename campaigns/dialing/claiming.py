@@ -1,7 +1,7 @@
 """Claiming: which contacts this dialer takes on now, for all running campaigns of an organization at once."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from math import ceil
@@ -14,12 +14,13 @@ from app.ids import CampaignId, OrgId
 from campaigns.dialing import attempt_store, claim_store
 from campaigns.dialing.attempts import Claim, Terms, Times
 from campaigns.dialing.lanes import store as lane_store
+from campaigns.dialing.lanes.counting import lane_keys, read_lane, read_limits
 from campaigns.dialing.people.floors import read_floors
 from campaigns.gates.calling import judge_hours
 from campaigns.gates.policy import load_policy
 from campaigns.rules.callbacks import recall
 from campaigns.rules.pace.predictive import Floor
-from campaigns.rules.pacing import HORIZON_SECONDS, Lane, Mode, OrgLimits, Pace, Room, plan_claims, rate_now
+from campaigns.rules.pacing import HORIZON_SECONDS, Lane, Mode, Pace, Room, plan_claims, rate_now
 
 Paced = TypeVar("Paced", Room, Lane)
 
@@ -106,8 +107,8 @@ async def _plan(
     served = await claim_store.count_served(connection, [row["id"] for row in dialable]) if len(dialable) > 1 else None
     floors = await read_floors(connection, org_id, rows)
     rooms = [_read_room(row, served, floors.get(row["id"])) for row in dialable]
-    lanes = [_read_lane(lane, rows, others) for lane in lane_rows]
-    limits, now = _read_limits(settings, rows, others), utc_now()
+    lanes = [read_lane(lane, rows, others) for lane in lane_rows]
+    limits, now = read_limits(settings, rows, others), utc_now()
     return [
         plan_claims(
             [_bring_near(room, lead) for room in rooms], [_bring_near(lane, lead) for lane in lanes], limits, now=now
@@ -119,12 +120,6 @@ async def _plan(
 def _bring_near(paced: Paced, lead_seconds: float) -> Paced:
     """For the slots until we come back."""
     return replace(paced, next_slot_in_seconds=paced.next_slot_in_seconds - lead_seconds)
-
-
-def lane_keys(number_id: object, carrier: str | None, trunk_id: object) -> tuple[str, ...]:
-    """What a dial from this number goes through: its trunk, or the account at its carrier; and the number itself."""
-    through = f"trunk:{trunk_id}" if trunk_id else f"carrier:{carrier}"
-    return (f"number:{number_id}", through) if through > f"number:{number_id}" else (through, f"number:{number_id}")
 
 
 def _read_terms(row: Row) -> Terms:
@@ -157,37 +152,6 @@ def _read_room(row: Row, served: Mapping[UUID, int] | None, floor: Floor | None 
         running_since=row["running_since"],
         pace=Pace.model_validate(row["pace"]),
         floor=floor,
-    )
-
-
-def _read_lane(lane: Row, campaigns: Sequence[Row], others: Sequence[Row]) -> Lane:
-    """The lane with what its campaigns, and calls that are none of a campaign's, hold of it."""
-    dialing = [row for row in campaigns if lane["key"] in _keys_of(row["from_number_id"], row)]
-    talking = [row for row in others if lane["key"] in _keys_of(row["number_id"], row)]
-    return Lane(
-        key=lane["key"],
-        calls_per_second=lane["calls_per_second"],
-        max_concurrent=lane["max_concurrent"],
-        open_calls=_total(dialing, "open_attempts") + _total(talking, "inbound") + _total(talking, "outbound"),
-        waiting_for_slot=_total(dialing, "waiting_for_slot"),
-        next_slot_in_seconds=lane["next_slot_in_seconds"],
-    )
-
-
-def _keys_of(number_id: object, row: Row) -> tuple[str, ...]:
-    return lane_keys(number_id, row["carrier"], row["trunk_id"])
-
-
-def _total(rows: Iterable[Row], name: str) -> int:
-    return sum(row[name] for row in rows)
-
-
-def _read_limits(settings: Row | None, campaigns: Sequence[Row], others: Sequence[Row]) -> OrgLimits:
-    return OrgLimits(
-        max_concurrent=settings["max_concurrent_calls"] if settings else None,
-        inbound_share=settings["inbound_share"] if settings else 0.0,
-        open_outbound=_total(campaigns, "open_attempts") + _total(others, "outbound"),
-        open_inbound=_total(others, "inbound"),
     )
 
 

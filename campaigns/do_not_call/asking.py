@@ -8,6 +8,7 @@ from uuid import UUID
 from app.ids import E164, OrgId
 from campaigns.rules.dispositions import Disposition
 from telephony.carriers.replies import Refusal
+from telephony.hints import SAID_REASON
 
 
 class Source(StrEnum):
@@ -34,10 +35,11 @@ def find_asked(
 ) -> list[Asked]:
     """From the end of one call. `refusal`: a carrier reply that puts numbers on the list. `phones`: all numbers
     of the contact: who asks not to be called again means themselves, not the line they speak on; a network speaks for
-    the one number that it answered for."""
+    the one number that it answered for. The line they spoke on is on the list since they said it, if the conversation
+    recorded it in our own word (telephony/hints.py)."""
     if disposition == Disposition.DO_NOT_CALL:
         numbers = dict.fromkeys((dialed, *phones))
-        return [Asked(org_id, phone, "said in a call", Source.SAID_IN_CALL) for phone in numbers]
+        return [Asked(org_id, phone, SAID_REASON, Source.SAID_IN_CALL) for phone in numbers]
     if refusal is not None:
         return [Asked(org_id, dialed, f"the callee's network: {refusal.value}", Source.CARRIER)]
     return []

@@ -29,9 +29,11 @@ async def insert_entry(
 
 
 async def insert_asked(connection: Connection, asked: Sequence[Asked]) -> None:
-    """Onto the lists of their organizations; the first reason of a number stays."""
+    """Onto the lists of their organizations; the first reason of a number stays. In the order of the numbers, as in
+    `insert_listed`."""
     if not asked:
         return
+    asked = sorted(asked, key=lambda one: (str(one.org_id), one.phone))
     await connection.execute(
         """
         insert into do_not_call (id, org_id, phone, reason, source)

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from app.errors import InvalidInput
 from telephony.calls import End, EndReason, EndResult
 from telephony.carriers.replies import Refusal
+from telephony.hints import LONGEST_WORD, read_word, spell
 
-LONGEST_WORD = 64
 MOST_CODES = 200
 
 
@@ -70,11 +70,6 @@ _BY_REASON = {
     EndReason.INVALID_NUMBER: Disposition.WRONG_NUMBER,
     EndReason.TOLL_GATE: Disposition.BLOCKED,
 }
-
-
-def spell(word: str) -> str:
-    """As our own words are spelled, in small letters with hyphens: "Do_not call" is "do-not-call"."""
-    return "-".join(word.lower().replace("_", " ").split())[:LONGEST_WORD]
 
 
 class OnRefusal(StrEnum):
@@ -163,12 +158,6 @@ class OutcomeCodes(BaseModel):
 
 
 DEFAULT = OutcomeCodes()
-
-
-def read_word(hint: Mapping[str, Any]) -> str | None:
-    """The outcome that the conversation recorded, spelled like ours; None where it recorded none."""
-    word = hint.get("disposition")
-    return (spell(word) or None) if isinstance(word, str) else None
 
 
 def decide_disposition(

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.ids import E164
-from campaigns.rules.dispositions import Disposition, spell
+from campaigns.rules.dispositions import Disposition
 from campaigns.rules.spreading import spread_over_day
+from telephony.hints import spell
 
 DAY_SECONDS = 86_400
 CALLBACK = "callback"

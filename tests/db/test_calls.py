@@ -17,12 +17,12 @@ from telephony.calls import (
     EndReason,
     EndResult,
     end_call,
-    leave_hint,
     load_call,
     mark_answered,
     mark_ringing,
 )
 from telephony.carriers.base import CarrierName
+from telephony.hints import leave_hint
 from telephony.inbound import Arrival, UnknownNumber, answer_inbound
 from telephony.legs import LegKind, beat_agent, join_leg, leave_leg
 from tests.db.world import make_number

@@ -16,8 +16,9 @@ from campaigns.lifecycle.control import pause_campaign
 from campaigns.outcomes.progress import load_progress
 from campaigns.outcomes.report import COLUMNS, stream_report
 from campaigns.rules.retries import RetryRule
-from telephony.calls import AtFault, End, EndReason, EndResult, end_call, leave_hint, mark_answered
+from telephony.calls import AtFault, End, EndReason, EndResult, end_call, mark_answered
 from telephony.carriers.base import CarrierName, DialRefused
+from telephony.hints import leave_hint
 from telephony.watch.carrier_events import CarrierNews, take_news
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import (

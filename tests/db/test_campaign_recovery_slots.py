@@ -18,7 +18,7 @@ from campaigns.dialing.intents import commit_intents
 from campaigns.dialing.recovery.presence import DatabaseClock, beat
 from campaigns.dialing.recovery.reconcile import is_in_the_past
 from telephony.calls import load_call
-from telephony.outbound import outgoing_call
+from telephony.carriers.outgoing import outgoing_call
 from tests.db.campaign_carrier import LedgerCarrier, lines_over, read_ledger
 from tests.db.campaign_world import Webhooks, add_team, attempt_is, column, numbers, running_campaign, until
 

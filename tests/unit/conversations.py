@@ -18,13 +18,15 @@ from tests.unit.sound import Loudspeaker, SilentVoice
 
 @dataclass
 class Talk:
-    """A conversation in text, and what the team told the call: hints, handoffs, the end."""
+    """A conversation in text, and what the team told the call: hints, handoffs, the end. `notes_count`: False once the
+    person asked never to be called again."""
 
     session: AgentSession[ConversationState]
     state: ConversationState
     hints: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     handoffs: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     hang_ups: int = 0
+    notes_count: bool = True
 
     def begin(self, text: str) -> RunResult[None]:
         """What the person says; does not wait for the answer."""
@@ -92,8 +94,9 @@ async def talk_to(
     async def hang_up() -> None:
         told[0].hang_ups += 1
 
-    async def leave_hint(hint: Mapping[str, Any]) -> None:
+    async def leave_hint(hint: Mapping[str, Any]) -> bool:
         told[0].hints.append(dict(hint))
+        return told[0].notes_count
 
     async def on_handoff(from_: str, to: str) -> None:
         told[0].handoffs.append((from_, to))

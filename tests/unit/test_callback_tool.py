@@ -58,3 +58,11 @@ async def test_words_that_name_no_time_are_asked_for_again() -> None:
         refused = (await talk.say("Well, maybe.")).results["schedule_callback"]
         assert "Ask for a day and a time" in refused
     assert talk.hints == []
+
+
+async def test_who_asked_never_to_be_called_again_gets_no_callback_and_the_agent_is_told() -> None:
+    async with talk_to(TEAM) as talk:
+        talk.state.zone, talk.notes_count = "America/New_York", False
+        told = (await talk.say("Call me later.")).results["schedule_callback"]
+        assert told == "Not noted: they asked never to be called again, so nobody will call them."
+        assert talk.state.details == {}

@@ -118,6 +118,14 @@ async def test_an_outcome_noted_while_leaving_is_stored_before_the_line_closes()
         assert talk.hang_ups == 1
 
 
+async def test_an_outcome_that_does_not_count_is_told_to_the_agent() -> None:
+    rule = "      - {hear: [well], say: Fine., tool: record_outcome, arguments: {outcome: not_interested}}\n"
+    async with talk_to(team_with(rule)) as talk:
+        talk.notes_count = False
+        told = (await talk.say("well")).results["record_outcome"]
+        assert told == "Not noted: they asked never to be called again, and that stays the outcome."
+
+
 async def test_details_add_up_and_a_later_value_replaces_an_earlier_one() -> None:
     saves = "say: Yes., tool: save_details, arguments: {field"
     rules = (

@@ -1,6 +1,8 @@
-"""`POST /api/v1/calls`, step by step: understand it, commit the intent, dial once, keep the answer."""
+"""`POST /api/v1/calls`, step by step: understand it, commit the intent, dial once at its slot, keep the answer."""
 
+import asyncio
 from dataclasses import dataclass
+from random import random
 from uuid import UUID
 
 from app.api.calls.shapes import NewCall, render_call
@@ -13,11 +15,13 @@ from app.clock import utc_now
 from app.db import Connection
 from app.errors import InvalidInput
 from app.ids import NumberId, OrgId
+from campaigns.dialing.lanes.single import LinesBusy, NoLineFree, NotSent, Slot, place_at_slot, take_line
 from telephony import reading_store
 from telephony.calls import Call, load_call, read_call
 from telephony.carriers.base import DialRefused, DialUncertain
 from telephony.lines.numbers import NumberNotFound, find_number, parse_number
-from telephony.outbound import DialRequest, place_call, prepare_call
+from telephony.outbound import DialRequest, OnDoNotCallList, check_callee, place_call, write_intent
+from telephony.toll_gate.gate import open_gate
 
 
 class TeamNotPublished(InvalidInput):
@@ -32,6 +36,11 @@ class NoCallerId(InvalidInput):
     code = "no_caller_id"
 
 
+BUSY_SECONDS = 1.0
+"""So long others may be at the same lines before whoever asks is told so."""
+AGAIN_SECONDS = 0.02
+
+
 @dataclass(frozen=True)
 class Ask:
     """Who asks for a call, for which one, and under which Idempotency-Key ("" for none)."""
@@ -43,15 +52,21 @@ class Ask:
     request_id: str | None
 
 
-async def place_for(state: State, ask: Ask) -> Answer:
-    """201 with the call; 202 where nobody knows whether it was dialed; 422 or 502 where the carrier refused it.
+@dataclass(frozen=True)
+class Prepared:
+    """A committed intent. `slot`: None where nothing paces its lines."""
 
-    Raises InvalidInput, TollGateRefused or KeyReused: then nothing was written and nothing dialed.
+    call: Call
+    slot: Slot | None
+
+
+async def place_for(state: State, ask: Ask) -> Answer:
+    """201 with the call; 202 where nobody knows whether it was dialed; 422 or 502 where the carrier refused it; 403 or
+    503 where it was not sent after all.
+
+    Raises InvalidInput, TollGateRefused, NoLineFree or KeyReused: then nothing was written and nothing dialed.
     """
-    try:
-        prepared = await commit_intent(state, ask)
-    except KeyTaken:
-        prepared = await commit_intent(state, ask)
+    prepared = await commit_when_free(state, ask)
     if isinstance(prepared, Answer):
         return prepared
     answer = await dial(state, ask, prepared)
@@ -61,17 +76,48 @@ async def place_for(state: State, ask: Ask) -> Answer:
     return answer
 
 
-async def commit_intent(state: State, ask: Ask) -> Call | Answer:
-    """The call's row together with its key, or what the key was answered before. Raises KeyTaken."""
+async def commit_when_free(state: State, ask: Ask) -> Prepared | Answer:
+    """`commit_intent`, again while somebody else is at the same key or the same lines. Raises NoLineFree."""
+    until = asyncio.get_running_loop().time() + BUSY_SECONDS
+    while True:
+        try:
+            return await commit_intent(state, ask)
+        except (KeyTaken, LinesBusy):
+            if asyncio.get_running_loop().time() > until:
+                raise
+        except NoLineFree:
+            # Who had the line before us may be the same request, sent twice.
+            async with state.db.request(ask.principal.claims()) as connection:
+                if (answer := await find_answer(connection, ask)) is not None:
+                    return answer
+            raise
+        await asyncio.sleep(AGAIN_SECONDS * (0.5 + random()))  # noqa: S311
+
+
+async def commit_intent(state: State, ask: Ask) -> Prepared | Answer:
+    """The call's row together with its key and its slot, or what the key was answered before. Raises KeyTaken,
+    NoLineFree."""
     async with state.db.request(ask.principal.claims()) as connection:
-        if ask.key:
-            known = await idempotency.find_known(connection, ask.principal.org_id, ask.key, ask.request_hash)
-            if known is not None:
-                return known.answer or await answer_unknown(connection, ask.principal.org_id, known.call_id)
-        call = await prepare_call(connection, await read_request(connection, ask), now=utc_now())
+        if (answer := await find_answer(connection, ask)) is not None:
+            return answer
+        request = await read_request(connection, ask)
+        gate = await open_gate(connection, request.org_id, request.from_number_id)
+        await check_callee(connection, gate, request.to)
+        slot = await take_line(connection, request.org_id, gate.number)
+        call = await write_intent(connection, gate, request, now=utc_now())
         if ask.key:
             await idempotency.take_key(connection, ask.principal.org_id, ask.key, ask.request_hash, call.id)
-        return call
+        return Prepared(call, slot)
+
+
+async def find_answer(connection: Connection, ask: Ask) -> Answer | None:
+    """What the key was answered before; None for a new one, or none at all. Raises KeyReused."""
+    if not ask.key:
+        return None
+    known = await idempotency.find_known(connection, ask.principal.org_id, ask.key, ask.request_hash)
+    if known is None:
+        return None
+    return known.answer or await answer_unknown(connection, ask.principal.org_id, known.call_id)
 
 
 async def read_request(connection: Connection, ask: Ask) -> DialRequest:
@@ -106,13 +152,21 @@ async def find_caller_id(connection: Connection, org_id: OrgId, asked: str | Non
         raise NoCallerId("That is not a number of this organization.", errors=[fault]) from error
 
 
-async def dial(state: State, ask: Ask, call: Call) -> Answer:
-    """The one request to the carrier, after the intent is committed."""
+async def dial(state: State, ask: Ask, prepared: Prepared) -> Answer:
+    """The one request to the carrier, at its slot, after the intent is committed."""
+    call, slot = prepared.call, prepared.slot
     try:
-        await place_call(state.lines, call)
+        if slot is None:
+            await place_call(state.lines, call)
+        else:
+            await place_at_slot(state.lines, call, slot)
         status = 201
     except DialUncertain:
         status = 202
+    except (NotSent, OnDoNotCallList) as error:
+        extra = error.extra | {"call_id": str(call.id)}
+        body = problem_body(ask.request_id, error.status, error.code, error.title, error.detail, extra)
+        return Answer(error.status, body)
     except DialRefused as error:
         # The carrier named a reason that asking again will not mend: the request was wrong, not the line.
         for_good = error.carrier_code is not None and not error.retryable

@@ -67,7 +67,7 @@ async def get_call(state: Parts, principal: Reading, call_id: UUID) -> CallDetai
             "model": CallOut,
             "description": "Unknown whether the carrier placed it; it is not dialed again, and the row will tell.",
         },
-        **problem_responses(409, 502),
+        **problem_responses(409, 429, 502, 503),
     },
 )
 async def post_call(
@@ -80,6 +80,8 @@ async def post_call(
         Header(min_length=1, max_length=255, description="The same key and body again get the same answer: one dial."),
     ] = None,
 ) -> Response:
+    """On lines that are limited (`/api/v1/lanes`) the dial takes its slot among those of campaigns and waits up to 1.5
+    s for it; else 429 `no_line_free` with Retry-After, and nothing was written: the same key may be used again."""
     ask = Ask(
         principal=principal,
         body=body,

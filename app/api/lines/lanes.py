@@ -27,7 +27,8 @@ _EXAMPLE: dict[str, Any] = {
 
 class Lane(BaseModel):
     """`key`: `trunk:<id>`, `carrier:<name>` (our account there) or `number:<id>`. Null: no limit of its own.
-    `calls_per_second` holds in every window of one second, for all dialers together."""
+    `calls_per_second` holds in every window of one second, for all dialers and `POST /api/v1/calls` together; none of
+    them dials above `max_concurrent`. Callers count as calls, and are never refused."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE["lanes"][0]]})
 
@@ -40,7 +41,7 @@ class LanesIn(BaseModel):
     """All of them at once: a lane that is left out has no limits of its own any more.
 
     `max_concurrent_calls`: of the organization, callers included. `inbound_share`: of these lines, how many are kept
-    free for callers.
+    free for callers. A campaign's dial waits for a line; `POST /api/v1/calls` gets 429 `no_line_free`.
     """
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})

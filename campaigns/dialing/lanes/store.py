@@ -25,10 +25,11 @@ async def lock_tracks(connection: Connection, org_id: UUID, campaign_id: UUID, l
 
 
 async def select_tracks(
-    connection: Connection, org_id: UUID, campaign_id: UUID, lane_keys: Sequence[str]
+    connection: Connection, org_id: UUID, campaign_id: UUID | None, lane_keys: Sequence[str]
 ) -> Sequence[Row]:
-    """(key, calls_per_second, next_in_seconds, now) of the campaign, whose key is '', and of its lanes that have a row,
-    by the database's clock at this instant: to be asked after `lock_tracks`, not with it."""
+    """(key, calls_per_second, next_in_seconds, now) of the campaign, if any, whose key is '', and of its lanes that
+    have a row, by the database's clock at this instant: to be asked after `lock_tracks` or `hold_lanes`, not with them.
+    """
     return await connection.fetch(
         """
         with clock as materialized (select clock_timestamp() as now)
@@ -63,6 +64,42 @@ async def set_next_dials(
             list(lanes),
             list(lanes.values()),
         )
+
+
+async def hold_lanes(connection: Connection, org_id: UUID, lane_keys: Sequence[str]) -> None:
+    """Until the transaction ends, for who may place calls; dialers wait for them in the same order (`lock_tracks`)."""
+    await connection.execute("select private.hold_lanes($1, $2)", org_id, list(lane_keys))
+
+
+async def move_lanes(connection: Connection, org_id: UUID, next_dials: dict[str, datetime]) -> None:
+    """The next dial of each lane, never an earlier one, for who may place calls."""
+    await connection.execute(
+        "select private.move_lanes($1, $2, $3)", org_id, list(next_dials), list(next_dials.values())
+    )
+
+
+async def bound_waiting(connection: Connection, milliseconds: int) -> None:
+    """A statement of this transaction that waits for a lock so long fails: asyncpg.LockNotAvailableError."""
+    await connection.fetchval("select set_config('lock_timeout', $1, true)", str(milliseconds))
+
+
+async def select_open_attempts(connection: Connection, org_id: UUID) -> Sequence[Row]:
+    """Attempts that may hold a line, by the number they dial from, as `select_rooms` counts them: from_number_id,
+    carrier, trunk_id, open_attempts; `waiting_for_slot` is 0."""
+    return await connection.fetch(
+        """
+        with open as materialized (
+          select campaign_id, count(*) as attempts from attempts
+          where org_id = $1 and status in ('claimed', 'dialing', 'placed', 'uncertain')
+            and (status <> 'uncertain' or absent_at is null)
+          group by campaign_id
+        )
+        select c.from_number_id, n.carrier, n.trunk_id, sum(o.attempts)::int as open_attempts, 0 as waiting_for_slot
+        from open o join campaigns c on c.id = o.campaign_id join numbers n on n.id = c.from_number_id
+        group by c.from_number_id, n.carrier, n.trunk_id
+        """,
+        org_id,
+    )
 
 
 async def select_lanes(connection: Connection, org_id: UUID) -> Sequence[Row]:

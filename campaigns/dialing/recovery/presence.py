@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 
-from app.db import Database, DatabaseUnavailable
+from app.db import Connection, Database, DatabaseUnavailable
 from app.logs import get_logger
 from campaigns.dialing.recovery import store
 
@@ -45,12 +45,16 @@ class DatabaseClock:
 async def beat(db: Database, name: str, clock: DatabaseClock, *, lead_seconds: float = 0.0) -> None:
     """Say that dialer `name` lives, and how long before their time it takes slots; look at the database's clock.
     Raises DatabaseUnavailable."""
-    loop = asyncio.get_running_loop()
     async with db.system() as connection:
         await store.set_beat(connection, name, lead_seconds=lead_seconds)
-        before = loop.time()
-        instant = await store.select_now(connection)
-        clock.add(before=before, instant=instant, after=loop.time())
+        await look_at_clock(connection, clock)
+
+
+async def look_at_clock(connection: Connection, clock: DatabaseClock) -> None:
+    loop = asyncio.get_running_loop()
+    before = loop.time()
+    instant = await store.select_now(connection)
+    clock.add(before=before, instant=instant, after=loop.time())
 
 
 async def keep_beating(db: Database, name: str, clock: DatabaseClock, lead: Callable[[], float]) -> None:

@@ -11,7 +11,8 @@ from uuid import UUID
 
 from app.db import Row
 from campaigns.outcomes.tables import write_instant
-from campaigns.rules.dispositions import NOT_A_CONVERSATION, Disposition, read_word
+from campaigns.rules.dispositions import NOT_A_CONVERSATION, Disposition
+from telephony.hints import read_word
 
 FORM = "trunkline-evidence/1"
 _MACHINES = frozenset({Disposition.VOICEMAIL, Disposition.VOICEMAIL_LEFT})
