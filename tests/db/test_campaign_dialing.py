@@ -245,10 +245,10 @@ async def test_what_the_conversation_noted_becomes_disposition_list_and_results(
     assert await column(db, "select phone from do_not_call") == ["+12025550110"]
     text = "".join([page async for page in stream_report(db, org, campaign.id)])
     header, row = text.splitlines()
-    assert header == ",".join((*COLUMNS, "details.why"))
+    assert header == ",".join((*COLUMNS, "details.why", "other_details"))
     assert row.startswith("2,+12025550110,Contact 0,1,do-not-call,completed,callee_hung_up,20")
     assert f'{call_id},"{{""why"": ""=angry""}}"' in row
-    assert row.endswith(",'=angry")
+    assert row.endswith(",'=angry,")
 
 
 async def test_the_agent_is_told_the_contacts_name_and_columns(
