@@ -248,7 +248,7 @@ async def request(dialer: Dialer, departure: Departure) -> Outcome:
             )
     except DialRefused as error:
         log.warning("the carrier refused a dial", attempt_id=str(claim.attempt_id), why=error.detail)
-        refused = Refused(error.detail, error.retryable, error.carrier_code, throttled=error.throttled)
+        refused = Refused(error.detail, error.retryable, error.carrier_code, error.throttled, error.number_fault)
         return Outcome(departure, refused)
     except (DialUncertain, TimeoutError) as error:
         log.warning("a dial is uncertain", attempt_id=str(claim.attempt_id), why=str(error))

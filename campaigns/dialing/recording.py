@@ -3,22 +3,18 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Self
 
 import asyncpg
 
 from app.clock import utc_now
-from app.db import Connection, Database, DatabaseUnavailable, Row
-from app.ids import AttemptId, CampaignId, ContactId, OrgId
+from app.db import Connection, Database, DatabaseUnavailable
 from app.logs import get_logger
 from campaigns.dialing import attempt_store, settling_store
 from campaigns.dialing.attempts import Claim, Departure, Times, first_look
-from campaigns.dialing.intents import event_of
-from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
-from campaigns.rules.dispositions import Disposition
-from campaigns.rules.retries import due_after_no_dial
+from campaigns.dialing.recovery.releasing import Open, release_attempt, release_undialed
+from campaigns.dialing.settling import Settlement, decide_refused, write_settlements
 from telephony.calls import AtFault, End, EndReason, EndResult, end_call_in
+from telephony.carriers.base import NumberFault
 from telephony.carriers.replies import Refusal, read_reply
 from telephony.outbound_batch import record_dialed
 
@@ -38,13 +34,22 @@ class Placed:
 
 @dataclass(frozen=True)
 class Refused:
-    """The carrier surely did not dial. `retryable`: the same request may succeed later. `carrier_code`: its own number
-    for the reason. `throttled`: it wants fewer requests, and did not fail."""
+    """The carrier surely did not dial. `retryable`: the same request may succeed in a moment. `carrier_code`: its own
+    number for the reason. `throttled`: it wants fewer requests, and did not fail. `number_fault`: what it has against
+    this number; None: it would have refused any."""
 
     detail: str
     retryable: bool
     carrier_code: int | None = None
     throttled: bool = False
+    number_fault: NumberFault | None = None
+
+    @property
+    def end(self) -> End:
+        """Of the call: a number that is none is no fault of the carrier's, as where it says so only after the dial."""
+        if self.number_fault is NumberFault.INVALID:
+            return End(EndResult.FAILED, EndReason.INVALID_NUMBER, AtFault.CALLEE)
+        return End(EndResult.FAILED, EndReason.CARRIER_ERROR, AtFault.CARRIER)
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,7 @@ class Recorder:
 async def record_outcomes(db: Database, outcomes: Sequence[Outcome], times: Times) -> None:
     """Write down what came of these requests, in one transaction."""
     placed = [(one.departure, one.answer) for one in outcomes if isinstance(one.answer, Placed)]
+    refused = [(one.departure, one.answer) for one in outcomes if isinstance(one.answer, Refused)]
     unclear = [one.claim for one in outcomes if isinstance(one.answer, Unclear)]
     async with db.system() as connection:
         await attempt_store.bound_idle(connection)
@@ -139,10 +145,10 @@ async def record_outcomes(db: Database, outcomes: Sequence[Outcome], times: Time
                 fences=[claim.fence for claim in unclear],
                 wait_seconds=first_look(times),
             )
+        if refused:
+            await _record_refused(connection, refused)
         for one in outcomes:
-            if isinstance(one.answer, Refused):
-                await _record_refused(connection, one.departure, one.answer)
-            elif isinstance(one.answer, NotSent):
+            if isinstance(one.answer, NotSent):
                 await _record_unsent(connection, one.departure, one.answer)
 
 
@@ -156,90 +162,33 @@ async def _record_placed(connection: Connection, placed: Sequence[tuple[Departur
     )
 
 
-@dataclass(frozen=True)
-class Open:
-    """An attempt that is open, named as a step names it."""
-
-    attempt_id: AttemptId
-    fence: int
-    contact_id: ContactId
-    campaign_id: CampaignId
-    org_id: OrgId
-
-    @classmethod
-    def of_claim(cls, claim: Claim) -> Self:
-        terms = claim.terms
-        return cls(claim.attempt_id, claim.fence, claim.contact_id, terms.campaign_id, terms.org_id)
-
-    @classmethod
-    def of_row(cls, row: Row) -> Self:
-        """A row of `attempts`, or one with these columns of it."""
-        return cls(row["id"], row["fence"], row["contact_id"], row["campaign_id"], row["org_id"])
-
-
-async def _record_refused(connection: Connection, departure: Departure, refused: Refused) -> None:
-    """Due again a little later, or over where the carrier never would."""
-    claim = departure.claim
-    await end_call_in(connection, departure.call.id, End(EndResult.FAILED, EndReason.CARRIER_ERROR, AtFault.CARRIER))
-    if refused.retryable:
-        failed = not refused.throttled
-        await release_undialed(connection, Open.of_claim(claim), detail=refused.detail, carrier_failed=failed)
+async def _record_refused(connection: Connection, refused: Sequence[tuple[Departure, Refused]]) -> None:
+    """Nobody's phone rang. What the carrier would take in a moment is due again a little later; of all else the contact
+    goes on as its campaign says."""
+    for departure, answer in refused:
+        await end_call_in(connection, departure.call.id, answer.end)
+        if answer.retryable:
+            attempt, failed = Open.of_claim(departure.claim), not answer.throttled
+            await release_undialed(connection, attempt, detail=answer.detail, carrier_failed=failed)
+    over = {departure.claim.attempt_id: (departure, answer) for departure, answer in refused if not answer.retryable}
+    if not over:
         return
-    blocked = read_reply(carrier=departure.call.carrier, carrier_code=refused.carrier_code) is Refusal.BLOCKED
-    disposition = Disposition.CARRIER_BLOCKED if blocked else Disposition.FAILED
-    settled = await settling_store.set_settled(
-        connection,
-        ids=[claim.attempt_id],
-        fences=[claim.fence],
-        dispositions=[disposition],
-        details=[refused.detail],
+    rows = await settling_store.select_refused(
+        connection, ids=list(over), fences=[departure.claim.fence for departure, _ in over.values()]
     )
-    if settled:
-        await settling_store.set_contacts_dialed(
-            connection,
-            contact_ids=[claim.contact_id],
-            dispositions=[disposition],
-            due_at=[None],
-            phone_index=[None],
+    now = utc_now()
+    settlements: list[Settlement] = []
+    for row in rows:
+        departure, answer = over[row["id"]]
+        blocked = read_reply(carrier=departure.call.carrier, carrier_code=answer.carrier_code) is Refusal.BLOCKED
+        fault = answer.number_fault
+        settlements.append(
+            decide_refused(row, now, end=answer.end, detail=answer.detail, number_fault=fault, blocked=blocked)
         )
-        data: dict[str, object] = {"disposition": disposition.value, "detail": refused.detail}
-        await record_attempt_events(connection, [event_of(claim, CampaignEventKind.ATTEMPT_SETTLED, data)])
+    await write_settlements(connection, settlements)
 
 
 async def _record_unsent(connection: Connection, departure: Departure, unsent: NotSent) -> None:
     """The contact keeps its place; the call's row ends, so that nothing can send it any more."""
-    if await _release(connection, Open.of_claim(departure.claim), detail=unsent.detail, due_at=None):
+    if await release_attempt(connection, Open.of_claim(departure.claim), detail=unsent.detail, due_at=None):
         await end_call_in(connection, departure.call.id, End(EndResult.FAILED, EndReason.LOST, AtFault.US))
-
-
-async def release_undialed(connection: Connection, attempt: Open, *, detail: str, carrier_failed: bool = False) -> bool:
-    """An intent that reached no carrier: the try does not count and the contact is due again, later each time."""
-    earlier = (await attempt_store.count_undialed(connection, [attempt.contact_id])).get(attempt.contact_id, 0)
-    due_at = due_after_no_dial(earlier=earlier, now=utc_now())
-    return await _release(connection, attempt, detail=detail, due_at=due_at, carrier_failed=carrier_failed)
-
-
-async def _release(
-    connection: Connection, attempt: Open, *, detail: str, due_at: datetime | None, carrier_failed: bool = False
-) -> bool:
-    released = await attempt_store.set_released(
-        connection,
-        ids=[attempt.attempt_id],
-        fences=[attempt.fence],
-        disposition=Disposition.NOT_DIALED,
-        detail=detail,
-        carrier_failed=carrier_failed,
-    )
-    if not released:
-        return False
-    await attempt_store.set_contacts_waiting(connection, [attempt.contact_id], due_at=[due_at])
-    told = AttemptEvent(
-        attempt.org_id,
-        attempt.campaign_id,
-        CampaignEventKind.ATTEMPT_RELEASED,
-        attempt.attempt_id,
-        attempt.contact_id,
-        {"detail": detail} | ({"due_at": due_at.isoformat()} if due_at else {}),
-    )
-    await record_attempt_events(connection, [told])
-    return True

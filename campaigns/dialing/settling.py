@@ -10,14 +10,21 @@ from app.clock import utc_now
 from app.db import Connection, Database, Row
 from campaigns.dialing import attempt_store, settling_store
 from campaigns.dialing.attempts import Failpoint, Point, Times, no_failpoint
-from campaigns.dialing.recording import Open, release_undialed
+from campaigns.dialing.recovery.releasing import Open, release_undialed
 from campaigns.do_not_call import store as do_not_call_store
 from campaigns.do_not_call.asking import Asked, find_asked
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
-from campaigns.rules.callbacks import read_callback, remember, zone_for
-from campaigns.rules.dispositions import Disposition, OnRefusal, OutcomeCodes, decide_disposition
+from campaigns.rules.callbacks import read_callback, remember, remember_refused, unfit_numbers, zone_for
+from campaigns.rules.dispositions import (
+    Disposition,
+    OnRefusal,
+    OutcomeCodes,
+    decide_disposition,
+    decide_undialed,
+)
 from campaigns.rules.retries import Facts, NextTry, RetryRule, plan_next
 from telephony.calls import AnsweredBy, AtFault, End, EndReason, EndResult
+from telephony.carriers.base import NumberFault
 from telephony.carriers.replies import read_reply
 
 SETTLE_AT_ONCE = 500
@@ -25,14 +32,16 @@ SETTLE_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class Settlement:
-    """What an attempt, by its row of `select_ended`, came to. `again`: None where the contact is finished.
-    `callback_at`: the person asked for it. `memory`: what the next call knows of this one."""
+    """What an attempt, by its row of `select_ended` or `select_refused`, came to. `again`: None where the contact is
+    finished. `callback_at`: the person asked for it. `memory`: what the next call knows of this one. `detail`: why
+    nobody was dialed."""
 
     row: Row
     disposition: str
     again: NextTry | None
     callback_at: datetime | None = None
     memory: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    detail: str | None = None
 
 
 async def settle_ended(db: Database, times: Times, *, failpoint: Failpoint = no_failpoint) -> int:
@@ -87,10 +96,30 @@ def decide(row: Row, now: datetime) -> Settlement:
         now=now,
         zone=zone,
         callback_at=callback_at,
-        wrong_numbers=memory.get("wrong_numbers", ()),
+        wrong_numbers=unfit_numbers(memory),
     )
     again = plan_next(RetryRule.read(row["retry"]), facts)
     return Settlement(row, disposition, again, callback_at if again else None, memory)
+
+
+def decide_refused(
+    row: Row, now: datetime, *, end: End, detail: str, number_fault: NumberFault | None, blocked: bool
+) -> Settlement:
+    """The outcome of a dial that the carrier surely did not make, and what follows: the number that it refuses for good
+    is not tried again, the contact's others are."""
+    memory = remember_refused(row["memory"], phone=row["dialed"], fault=number_fault)
+    facts = Facts(
+        disposition=decide_undialed(end, blocked=blocked, codes=OutcomeCodes.read(row["outcomes"])),
+        attempts_made=row["attempts_made"] + 1,
+        phone_index=row["phone_index"],
+        phones=row["phones"],
+        now=now,
+        zone=zone_for(row["time_zone"], row["dialed"]),
+        wrong_numbers=unfit_numbers(memory),
+        refused=number_fault is not None,
+    )
+    again = plan_next(RetryRule.read(row["retry"]), facts)
+    return Settlement(row, facts.disposition, again, memory=memory, detail=detail)
 
 
 async def write_settlements(connection: Connection, settlements: Sequence[Settlement]) -> None:
@@ -103,7 +132,7 @@ async def write_settlements(connection: Connection, settlements: Sequence[Settle
         ids=[row["id"] for row in rows],
         fences=[row["fence"] for row in rows],
         dispositions=[one.disposition for one in settlements],
-        details=[None] * len(rows),
+        details=[one.detail for one in settlements],
     )
     await settling_store.set_contacts_dialed(
         connection,
@@ -139,6 +168,8 @@ def _told(one: Settlement) -> AttemptEvent:
         "disposition": one.disposition,
         "call_id": str(row["call_id"]),
     }
+    if one.detail:
+        data["detail"] = one.detail
     if one.again:
         data["due_at"] = one.again.due_at.isoformat()
     kind = CampaignEventKind.ATTEMPT_SETTLED

@@ -29,6 +29,27 @@ async def select_ended(connection: Connection, *, last_words_seconds: float, lim
     )
 
 
+async def select_refused(connection: Connection, *, ids: Sequence[UUID], fences: Sequence[int]) -> Sequence[Row]:
+    """Attempts whose dial the carrier refused, those that are still open under that fence, held together with their
+    contacts: what of `select_ended` is known of them."""
+    return await connection.fetch(
+        """
+        select a.id, a.fence, a.org_id, a.campaign_id, a.contact_id, a.call_id, a.ordinal,
+               coalesce(a.phone, c.phone) as dialed, c.attempts_made, c.phones, c.phone_index, c.time_zone, c.memory,
+               g.retry, g.outcomes, k.carrier, k.sip_code
+        from attempts a
+        join unnest($1::uuid[], $2::bigint[]) n (id, fence) on n.id = a.id and n.fence = a.fence
+        join calls k on k.id = a.call_id
+        join contacts c on c.id = a.contact_id
+        join campaigns g on g.id = a.campaign_id
+        where a.status in ('claimed', 'dialing', 'placed', 'uncertain')
+        order by a.id for update of a, c
+        """,
+        list(ids),
+        list(fences),
+    )
+
+
 async def set_settled(
     connection: Connection,
     *,

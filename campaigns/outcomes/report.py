@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from app.db import Connection, Database, Row
@@ -43,8 +44,8 @@ COLUMNS = (
     "answered_by",
     "score",
 )
-"""Of an attempt; the conversation's details follow, `details.NAME` each. `cost_minor`: cents or the like.
-`answered_by`: person or machine. `score`: 0 to 1, by the team's criteria."""
+"""Of an attempt; the conversation's details follow, `details.NAME` each, and `other_details`.
+`cost_minor`: cents or the like. `answered_by`: person or machine. `score`: 0 to 1, by the team's criteria."""
 
 CONTACT_COLUMNS = (
     "line",
@@ -70,7 +71,8 @@ CONTACT_COLUMNS = (
     "answered_by",
     "score",
 )
-"""Of a contact; `variables.NAME` of the list and `details.NAME` of its last conversation follow."""
+"""Of a contact; `variables.NAME` of the list and `details.NAME` of its last conversation follow, each with a column
+for those that have none: `other_variables`, `other_details`."""
 
 PAGE_ROWS = 250
 SLICE_ROWS = 25
@@ -91,12 +93,25 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True)
+class _Group:
+    """Columns that come from an object of the record. `names`: what has a column of its own, as far as can be told
+    before the first row is read. `rest`: one more column has, as JSON, what has none; else that is left out."""
+
+    names: Sequence[str]
+    rest: bool = True
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+
+@dataclass(frozen=True)
 class _Shape:
     """How rows of one kind are read and written."""
 
     columns: Sequence[str]
-    groups: Mapping[str, Sequence[str]]
-    """Names of the columns that come from an object of the record: "details", "variables"."""
+    groups: Mapping[str, _Group]
+    """By the object of the record: "details", "variables"."""
     read: Callable[[Row, OutcomeCodes], dict[str, Any]]
     codes: OutcomeCodes
 
@@ -137,10 +152,13 @@ async def _choose_shape(connection: Connection, org_id: OrgId, campaign_id: Camp
     if settings is None:
         raise CampaignNotFound("There is no such campaign.")
     codes = OutcomeCodes.read(settings["outcomes"])
-    details = codes.columns or await store.select_detail_names(connection, org_id, campaign_id)
+    if codes.columns:
+        details = _Group(codes.columns, rest=False)
+    else:
+        details = _Group(await store.select_detail_names(connection, org_id, campaign_id))
     if rows is Rows.ATTEMPTS:
         return _Shape(COLUMNS, {"details": details}, attempt_record, codes)
-    variables = await store.select_variable_names(connection, org_id, campaign_id)
+    variables = _Group(await store.select_variable_names(connection, org_id, campaign_id))
     return _Shape(CONTACT_COLUMNS, {"variables": variables, "details": details}, contact_record, codes)
 
 
@@ -228,7 +246,10 @@ def _seconds(start: datetime | None, end: datetime | None) -> float | None:
 
 
 def _header(shape: _Shape) -> list[str]:
-    named = [f"{group}.{name}" for group, names in shape.groups.items() for name in names]
+    named: list[str] = []
+    for kind, group in shape.groups.items():
+        named += [f"{kind}.{name}" for name in group.names]
+        named += [f"other_{kind}"] if group.rest else []
     return [*shape.columns, *(neutralize_formula(name) for name in named)]
 
 
@@ -242,6 +263,10 @@ def _write(page: Sequence[Row], shape: _Shape, form: Format, *, first: bool) -> 
 
 def _cells(record: dict[str, Any], shape: _Shape) -> list[Any]:
     cells = [record[column] for column in shape.columns]
-    for group, names in shape.groups.items():
-        cells += [record[group].get(name) for name in names]
+    for kind, group in shape.groups.items():
+        values: dict[str, Any] = record[kind]
+        cells += [values.get(name) for name in group.names]
+        if group.rest:
+            known = group.known
+            cells.append({name: value for name, value in values.items() if name not in known} or None)
     return cells

@@ -7,7 +7,8 @@ from uuid import UUID
 from app.db import Connection, Row
 
 LOOKED_AT_FOR_NAMES = 10_000
-MOST_NAMES = 200
+MOST_NAMES = 1000
+"""More columns than one file brings. What has none of its own stands in the report's column for the rest."""
 
 
 async def select_report_settings(connection: Connection, org_id: UUID, campaign_id: UUID) -> Row | None:
@@ -36,12 +37,26 @@ async def select_detail_names(connection: Connection, org_id: UUID, campaign_id:
 
 
 async def select_variable_names(connection: Connection, org_id: UUID, campaign_id: UUID) -> list[str]:
-    """The columns of the list, as its first contacts have them."""
+    """The columns of the files that went into the campaign, or into those that it is a copy of, and what its first
+    contacts have besides."""
     rows = await connection.fetch(
         """
-        select distinct name from (
+        with recursive lineage as (
+          select id, parent_id from campaigns where org_id = $1 and id = $2
+          union
+          select p.id, p.parent_id from lineage l join campaigns p on p.org_id = $1 and p.id = l.parent_id
+        )
+        select name from lineage l
+        join imports i on i.org_id = $1 and i.campaign_id = l.id
+        cross join lateral jsonb_object_keys(i.columns -> 'variables') as name
+        where exists (
+          select from import_lanes f where f.org_id = $1 and f.import_id = i.id and f.accepted + f.blocked > 0
+        )
+        union
+        select name from (
           select variables from contacts where org_id = $1 and campaign_id = $2 order by phone limit $3
-        ) listed cross join lateral jsonb_object_keys(variables) as name order by name limit $4
+        ) listed cross join lateral jsonb_object_keys(variables) as name
+        order by name limit $4
         """,
         org_id,
         campaign_id,

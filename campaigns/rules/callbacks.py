@@ -1,6 +1,6 @@
 """What one call leaves for the next: an instant at which the person wants to be called, and what was said. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -9,6 +9,7 @@ from app.ids import E164
 from app.spoken_time import FURTHEST, read_spoken_time
 from campaigns.rules.calling.places import find_place
 from campaigns.rules.dispositions import NOT_A_CONVERSATION, Disposition
+from telephony.carriers.base import NumberFault
 
 MOST_DETAILS = 20
 MOST_CHARACTERS = 300
@@ -48,7 +49,7 @@ def remember(
     memory: Mapping[str, Any], *, at: datetime, disposition: str, phone: E164, hint: Mapping[str, Any], answered: bool
 ) -> dict[str, Any]:
     """`contacts.memory` after a call: {"calls", "last_call": {at, outcome}, "last_talk": {at, outcome, details},
-    "wrong_numbers"}. What was said stays until they are talked to again."""
+    "wrong_numbers", "refused_numbers"}. What was said stays until they are talked to again."""
     kept = dict(memory)
     kept["calls"] = int(kept.get("calls", 0)) + 1
     kept["last_call"] = {"at": at.isoformat(), "outcome": disposition}
@@ -60,8 +61,28 @@ def remember(
         }
         kept["last_talk"] = {"at": at.isoformat(), "outcome": disposition, "details": details}
     if disposition == Disposition.WRONG_NUMBER:
-        kept["wrong_numbers"] = sorted({*kept.get("wrong_numbers", ()), phone})[:MOST_WRONG_NUMBERS]
+        kept["wrong_numbers"] = _with(kept.get("wrong_numbers", ()), phone)
+    if phone in kept.get("refused_numbers", ()):
+        # The carrier dialed it after all: somebody opened the account to it.
+        kept["refused_numbers"] = [number for number in kept["refused_numbers"] if number != phone]
     return kept
+
+
+def remember_refused(memory: Mapping[str, Any], *, phone: E164, fault: NumberFault | None) -> dict[str, Any]:
+    """`contacts.memory` after a dial that the carrier refused. Nobody was called, so nothing else changes."""
+    if fault is None:
+        return dict(memory)
+    key = "wrong_numbers" if fault is NumberFault.INVALID else "refused_numbers"
+    return {**memory, key: _with(memory.get(key, ()), phone)}
+
+
+def unfit_numbers(memory: Mapping[str, Any]) -> frozenset[str]:
+    """Which of a contact's numbers are not to be dialed again: wrong ones, and those that the carrier refuses."""
+    return frozenset((*memory.get("wrong_numbers", ()), *memory.get("refused_numbers", ())))
+
+
+def _with(numbers: Collection[str], phone: E164) -> list[str]:
+    return sorted({*numbers, phone})[:MOST_WRONG_NUMBERS]
 
 
 def recall(memory: Mapping[str, Any]) -> dict[str, Any]:

@@ -185,6 +185,12 @@ def decide_disposition(
     return codes.mapping.get(word, word)
 
 
+def decide_undialed(end: End, *, blocked: bool, codes: OutcomeCodes = DEFAULT) -> str:
+    """The outcome of a dial that the carrier refused. `blocked`: by its reply it keeps our calls from that number."""
+    word = Disposition.CARRIER_BLOCKED if blocked else _decide_by_end(end, answered=False)
+    return codes.mapping.get(word, word)
+
+
 def _decide_by_end(end: End, *, answered: bool) -> Disposition:
     if answered and end.reason in (EndReason.NO_WORKER, EndReason.NO_OPERATOR):
         return Disposition.ABANDONED

@@ -17,6 +17,7 @@ DAY_SECONDS = 86_400
 CALLBACK = "callback"
 LINE_TROUBLE = frozenset({Disposition.BUSY, Disposition.FAILED, Disposition.ABANDONED})
 """These say nothing about the person's habits, so another time of day is no better than a few minutes later."""
+NOT_THIS_NUMBER = frozenset({Disposition.WRONG_NUMBER, Disposition.CARRIER_BLOCKED})
 MOST_CALLBACKS = 3
 """So many dials above `max_attempts` are made because the person asked for them; then it is a loop, not a wish."""
 
@@ -108,7 +109,8 @@ def spell_outcomes(stored: Mapping[str, Any]) -> dict[str, Any]:
 class Facts:
     """What is known when a dial is over. `attempts_made` counts it. `phones`: every number of the contact in order,
     of which `phone_index` was dialed. `zone`: the contact's own, if known. `callback_at`: asked for in this call.
-    `wrong_numbers`: those that earlier calls found to be somebody else's (contacts.memory)."""
+    `wrong_numbers`: those not to be dialed again (contacts.memory). `refused`: the carrier did not dial this number and
+    never will."""
 
     disposition: str
     attempts_made: int
@@ -118,6 +120,7 @@ class Facts:
     zone: ZoneInfo | None = None
     callback_at: datetime | None = None
     wrong_numbers: Collection[str] = field(default_factory=frozenset[str])
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,12 @@ def plan_next(rule: RetryRule, facts: Facts) -> NextTry | None:
     if facts.disposition == CALLBACK and (callback_at := _find_callback(rule, facts)) is not None:
         if facts.attempts_made >= rule.max_attempts + MOST_CALLBACKS:
             return None
-        return NextTry(max(callback_at, facts.now).astimezone(UTC), facts.phone_index)
-    again = rule.outcomes.get(facts.disposition)
+        phone_index = _choose_number(facts, next_number=False) if facts.refused else facts.phone_index
+        return None if phone_index is None else NextTry(max(callback_at, facts.now).astimezone(UTC), phone_index)
+    again = _find_retry(rule, facts)
     if again is None or facts.attempts_made >= rule.max_attempts:
         return None
-    phone_index = _choose_number(again, facts)
+    phone_index = _choose_number(facts, next_number=again.next_number)
     if phone_index is None:
         return None
     delay = again.delays_seconds[min(facts.attempts_made, len(again.delays_seconds)) - 1]
@@ -151,21 +155,31 @@ def plan_next(rule: RetryRule, facts: Facts) -> NextTry | None:
     return NextTry(due_at.astimezone(UTC), phone_index)
 
 
+def _find_retry(rule: RetryRule, facts: Facts) -> OutcomeRetry | None:
+    """What follows the outcome. A number that was never dialed is no reason to leave the contact's others alone: where
+    nothing is said of our word for that, it is a failure at least."""
+    again = rule.outcomes.get(facts.disposition)
+    if again is None and facts.refused and facts.disposition in NOT_THIS_NUMBER:
+        return rule.outcomes.get(Disposition.FAILED)
+    return again
+
+
 def _find_callback(rule: RetryRule, facts: Facts) -> datetime | None:
     if facts.callback_at is not None or rule.callback_seconds == "never" or CALLBACK in rule.outcomes:
         return facts.callback_at
     return facts.now + timedelta(seconds=rule.callback_seconds)
 
 
-def _choose_number(again: OutcomeRetry, facts: Facts) -> int | None:
+def _choose_number(facts: Facts, *, next_number: bool) -> int | None:
     """The number to try, never one that is known to be wrong; None where every one is."""
     wrong = set(facts.wrong_numbers)
     phones = facts.phones
+    unfit = facts.refused or facts.disposition == Disposition.WRONG_NUMBER
     if not phones:
-        return None if facts.disposition == Disposition.WRONG_NUMBER else facts.phone_index
-    if facts.disposition == Disposition.WRONG_NUMBER:
+        return None if unfit else facts.phone_index
+    if unfit:
         wrong.add(phones[facts.phone_index % len(phones)])
-    first = facts.phone_index + 1 if again.next_number else facts.phone_index
+    first = facts.phone_index + 1 if next_number else facts.phone_index
     order = ((first + step) % len(phones) for step in range(len(phones)))
     return next((index for index in order if phones[index] not in wrong), None)
 

@@ -16,12 +16,22 @@ from app.ids import E164, AttemptId, CallId
 from telephony.toll_gate.destinations import TollGateRefused, require_canonical
 
 
+class NumberFault(StrEnum):
+    """Why the carrier dials this number at no time, whatever else it dials for us."""
+
+    INVALID = "invalid"
+    """There is no such number."""
+    FORBIDDEN = "forbidden"
+    """Not from this account, or not through this carrier."""
+
+
 class DialRefused(TrunklineError):
     """The carrier surely did not place the call.
 
     `carrier_code`: its own number for the reason, if it gave one (Twilio: 21xxx). `retryable`: the same request may
-    succeed later (a full queue, nobody listening), as against one that never will (a bad number). `throttled`: it is
-    well, and wants fewer requests.
+    succeed in a moment (a full queue, nobody listening). `throttled`: it is well, and wants fewer requests.
+    `number_fault`: what it has against the number called; None where it would have refused any other one too (an
+    account, a trunk, a setting that somebody must mend).
     """
 
     status = 502
@@ -35,12 +45,14 @@ class DialRefused(TrunklineError):
         carrier_code: int | None = None,
         retryable: bool = False,
         throttled: bool = False,
+        number_fault: NumberFault | None = None,
         **extra: Any,
     ) -> None:
         super().__init__(detail, carrier_code=carrier_code, retryable=retryable, **extra)
         self.carrier_code = carrier_code
         self.retryable = retryable
         self.throttled = throttled
+        self.number_fault = number_fault
 
 
 class DialUncertain(TrunklineError):
@@ -53,11 +65,11 @@ class DialUncertain(TrunklineError):
 
 def require_dialable(to: str | None, from_: str | None) -> None:
     """The last look before a request leaves. Raises DialRefused."""
-    try:
-        require_canonical(to or "")
-        require_canonical(from_ or "")
-    except TollGateRefused as refused:
-        raise DialRefused(refused.detail) from refused
+    for number, fault in ((to, NumberFault.INVALID), (from_, None)):
+        try:
+            require_canonical(number or "")
+        except TollGateRefused as refused:
+            raise DialRefused(refused.detail, number_fault=fault) from refused
 
 
 class CarrierUnavailable(Unavailable):

@@ -28,6 +28,7 @@ from telephony.carriers.base import (
     DialRefused,
     DialUncertain,
     ForgedWebhook,
+    NumberFault,
     OutgoingCall,
 )
 
@@ -39,6 +40,16 @@ NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx
 # 401: wrong credentials, mended in the settings. 429: more requests than the account may send (error 20429).
 TOO_MANY_REQUESTS = 429
 RETRYABLE_STATUSES = frozenset({401, TOO_MANY_REQUESTS})
+
+NUMBER_FAULTS = {
+    21211: NumberFault.INVALID,  # Invalid 'To' phone number
+    21214: NumberFault.FORBIDDEN,  # 'To' phone number cannot be reached
+    21215: NumberFault.FORBIDDEN,  # Account not authorized to call it: geographic permissions
+    21216: NumberFault.FORBIDDEN,  # Account not allowed to call it: blocked
+    21217: NumberFault.INVALID,  # Phone number does not appear to be valid
+    21219: NumberFault.FORBIDDEN,  # 'To' phone number not verified: a trial account
+}
+"""Twilio's error dictionary. Every other refusal is about the account, the number called from, or the request."""
 
 # "Call is not in-progress. Cannot redirect": what an update of a finished call answers.
 CALL_IS_OVER = 21220
@@ -196,8 +207,13 @@ def read_refusal(error: TwilioException) -> DialRefused | DialUncertain:
     status, code = http_status(error), twilio_code(error)
     if 400 <= status < 500 and status != 408:
         detail = f"Twilio refused to dial (HTTP {status}, error {code})."
-        retryable = status in RETRYABLE_STATUSES
-        return DialRefused(detail, carrier_code=code, retryable=retryable, throttled=status == TOO_MANY_REQUESTS)
+        return DialRefused(
+            detail,
+            carrier_code=code,
+            retryable=status in RETRYABLE_STATUSES,
+            throttled=status == TOO_MANY_REQUESTS,
+            number_fault=NUMBER_FAULTS.get(code) if code is not None else None,
+        )
     return DialUncertain(f"Twilio failed on the dial request (HTTP {status or 'unknown'}).")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.db import Database
 from app.settings import Settings
-from telephony.carriers.base import CarrierCall, CarrierName, CarrierUnavailable, OutgoingCall
+from telephony.carriers.base import CarrierCall, CarrierName, CarrierUnavailable, DialRefused, OutgoingCall
 from telephony.outbound import Lines
 
 
@@ -40,13 +40,15 @@ def nothing() -> None: ...
 @dataclass
 class LedgerCarrier:
     """`before_dial` runs before a dial is written down, `after_dial` after it and before the answer; either may raise,
-    or kill the process. `statuses`: the raw status by number, "queued" unless told. `synced`: False where only the
-    process may die, not the machine."""
+    or kill the process. `statuses`: the raw status by number, "queued" unless told. `refusals`: what it says instead of
+    dialing, by number. `synced`: False where only the process may die, not the machine."""
 
     path: Path
     before_dial: Callable[[], None] = nothing
     after_dial: Callable[[], None] = nothing
     statuses: dict[str, str] = field(default_factory=dict)
+    refusals: dict[str, DialRefused] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
     reachable: bool = True
     listed: int = 0
     synced: bool = True
@@ -57,6 +59,9 @@ class LedgerCarrier:
 
     async def dial(self, call: OutgoingCall) -> str:
         self.before_dial()
+        if refusal := self.refusals.get(call.to):
+            self.refused.append(call.to)
+            raise refusal
         sid = f"CA{call.call_id.hex}"
         line = {
             "sid": sid,

@@ -186,21 +186,6 @@ async def test_a_dial_that_the_carrier_puts_off_is_due_again_and_does_not_count(
     assert numbers(carrier) == Counter({"+12025550110": 1})
 
 
-@pytest.mark.parametrize(("code", "disposition"), [(21211, "failed"), (21216, "carrier-blocked")])
-async def test_a_dial_that_the_carrier_never_takes_is_over_with_its_reason(
-    db: Database, org: OrgId, carrier: LedgerCarrier, code: int, disposition: str
-) -> None:
-    def refuse() -> None:
-        raise DialRefused("No such number.", carrier_code=code)
-
-    campaign = await running_campaign(db, org, 1, retry=RetryRule.uniform(3, 0.01))
-    carrier.before_dial = refuse
-    async with dialing(db, carrier):
-        await finish(db, campaign)
-    assert (await contact(db, campaign))["disposition"] == disposition
-    assert await column(db, "select detail from attempts where campaign_id = $1", campaign.id) == ["No such number."]
-
-
 @pytest.mark.parametrize(
     ("sip_code", "outcomes", "disposition", "listed"),
     [
@@ -261,10 +246,10 @@ async def test_what_the_conversation_noted_becomes_disposition_list_and_results(
     assert await column(db, "select phone from do_not_call") == ["+12025550110"]
     text = "".join([page async for page in stream_report(db, org, campaign.id)])
     header, row = text.splitlines()
-    assert header == ",".join((*COLUMNS, "details.why"))
+    assert header == ",".join((*COLUMNS, "details.why", "other_details"))
     assert row.startswith("2,+12025550110,Contact 0,1,do-not-call,completed,callee_hung_up,20")
     assert f'{call_id},"{{""why"": ""=angry""}}"' in row
-    assert row.endswith(",'=angry")
+    assert row.endswith(",'=angry,")
 
 
 async def test_the_agent_is_told_the_contacts_name_and_columns(

@@ -13,7 +13,7 @@ from campaigns.dialing.departures import mark
 from campaigns.dialing.intents import Intents, commit_intents, give_back
 from campaigns.dialing.recording import Answer, NotSent, Outcome, Placed, Refused, Unclear, record_outcomes
 from campaigns.rules.retries import RetryRule
-from telephony.carriers.base import DialUncertain
+from telephony.carriers.base import DialUncertain, NumberFault
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import (
     Webhooks,
@@ -212,7 +212,13 @@ async def test_a_database_that_goes_away_stops_nothing_for_good(
 
 EVERYTHING = """select to_jsonb(a) || to_jsonb(c) || coalesce(to_jsonb(k), '{}')
                  from attempts a join contacts c on true left join calls k on true"""
-ANSWERS: list[Answer] = [Placed("CA1"), Refused("No.", retryable=True), Refused("No.", retryable=False), Unclear()]
+ANSWERS: list[Answer] = [
+    Placed("CA1"),
+    Refused("No.", retryable=True),
+    Refused("No.", retryable=False),
+    Refused("No.", retryable=False, number_fault=NumberFault.INVALID),
+    Unclear(),
+]
 
 
 async def test_a_claim_that_somebody_else_took_over_is_not_dialed(

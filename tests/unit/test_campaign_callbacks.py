@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.ids import E164
-from campaigns.rules.callbacks import read_callback, recall, remember, zone_for
+from campaigns.rules.callbacks import read_callback, recall, remember, remember_refused, unfit_numbers, zone_for
+from telephony.carriers.base import NumberFault
 
 NOW = datetime(2026, 11, 20, 15, tzinfo=UTC)  # ten in New York
 NEW_YORK = ZoneInfo("America/New_York")
@@ -82,3 +83,15 @@ def test_wrong_numbers_are_kept_and_what_is_kept_is_bounded() -> None:
     flood = hint(**{f"f{n}": "x" * 10_000 for n in range(500)}, nested={"a": 1})
     kept = remember({}, at=NOW, disposition="reached", phone=PHONE, hint=flood, answered=True)
     assert len(str(kept)) < 10_000
+
+
+def test_a_refused_number_is_remembered_until_the_carrier_dials_it() -> None:
+    refused = remember_refused({"calls": 1}, phone=PHONE, fault=NumberFault.FORBIDDEN)
+    assert (refused, unfit_numbers(refused)) == ({"calls": 1, "refused_numbers": [PHONE]}, {PHONE})
+    invalid = remember_refused(refused, phone=OTHER, fault=NumberFault.INVALID)
+    assert (invalid["wrong_numbers"], unfit_numbers(invalid)) == ([OTHER], {PHONE, OTHER})
+    assert remember_refused(invalid, phone=PHONE, fault=None) == invalid
+    elsewhere = remember(invalid, at=NOW, disposition="no-answer", phone=OTHER, hint={}, answered=False)
+    assert PHONE in unfit_numbers(elsewhere)
+    dialed = remember(invalid, at=NOW, disposition="no-answer", phone=PHONE, hint={}, answered=False)
+    assert unfit_numbers(dialed) == {OTHER}

@@ -95,6 +95,27 @@ def test_a_wrong_number_leads_to_the_next_one_at_once_and_never_back_to_a_wrong_
     assert kept == after(60, phone_index=1)
 
 
+def test_a_number_that_the_carrier_refuses_is_not_tried_again_and_the_others_are() -> None:
+    two = (MOBILE, LANDLINE)
+    staying = rule(outcomes={"failed": {"delays_seconds": [60]}})
+    assert plan_next(staying, facts("failed", phones=two)) == after(60)
+    for outcome in ("failed", "wrong-number", "carrier-blocked"):
+        assert plan_next(staying, facts(outcome, phones=two, refused=True)) == after(60, phone_index=1)
+        assert plan_next(staying, facts(outcome, refused=True)) is None
+        last = facts(outcome, phones=two, phone_index=1, wrong_numbers={MOBILE}, refused=True)
+        assert plan_next(staying, last) is None
+    assert plan_next(rule(), facts("wrong-number", phones=two, refused=True)) == after(0, phone_index=1)
+    assert plan_next(rule(), facts("carrier-blocked", phones=two)) is None
+
+
+def test_a_word_of_the_campaigns_own_for_a_refused_number_means_what_the_rule_says() -> None:
+    two = (MOBILE, LANDLINE)
+    for outcome in ("do-not-call", "their-word"):
+        assert plan_next(rule(), facts(outcome, phones=two, refused=True)) is None
+    assert plan_next(rule(), facts("callback", phones=two, refused=True)) == after(7200, phone_index=1)
+    assert plan_next(rule(), facts("callback", refused=True)) is None
+
+
 def test_tries_of_one_number_fall_on_different_times_of_day() -> None:
     spread = rule(spread_hours=3, outcomes={"no-answer": {"delays_seconds": [1800]}})
     assert plan_next(spread, facts("no-answer")) == after(3 * 3600)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumberType
 
 from app.ids import E164, AttemptId, CallId, new_id
-from telephony.carriers.base import DialRefused, OutgoingCall
+from telephony.carriers.base import DialRefused, NumberFault, OutgoingCall
 from telephony.toll_gate.destinations import DialingRules, TollGateRefused, require_canonical
 from telephony.toll_gate.numbering import Destination, NotInAnyPlan, read_destination, read_with_phonenumbers
 
@@ -90,10 +90,12 @@ def test_what_costs_extra_or_leads_elsewhere_is_refused_with_the_reason(to: str,
 )
 def test_only_the_one_form_that_cannot_be_read_two_ways_passes(to: str) -> None:
     assert "E.164" in why_not(to)
-    with pytest.raises(DialRefused):
-        OutgoingCall(
-            CallId(new_id()), AttemptId(new_id()), E164(to), E164("+12025550101"), 30, "https://a", "https://b"
-        )
+    ours = E164("+12025550101")
+    # Of the number called from it is no fault of who is called.
+    for called, from_, fault in ((E164(to), ours, NumberFault.INVALID), (ours, E164(to), None)):
+        with pytest.raises(DialRefused) as refused:
+            OutgoingCall(CallId(new_id()), AttemptId(new_id()), called, from_, 30, "https://a", "https://b")
+        assert refused.value.number_fault is fault
 
 
 @given(st.text(st.characters(), max_size=20) | st.from_regex(r"\+1202555\d{4}.?", fullmatch=True))

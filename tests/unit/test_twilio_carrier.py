@@ -17,7 +17,14 @@ from twilio.request_validator import RequestValidator
 
 from app.ids import E164, CallId, new_id
 from app.settings import Settings
-from telephony.carriers.base import CarrierUnavailable, DialRefused, DialUncertain, ForgedWebhook, OutgoingCall
+from telephony.carriers.base import (
+    CarrierUnavailable,
+    DialRefused,
+    DialUncertain,
+    ForgedWebhook,
+    NumberFault,
+    OutgoingCall,
+)
 from telephony.carriers.twilio import NumberNotOwned, TwilioCarrier
 
 SID = "AC" + "0" * 32
@@ -128,15 +135,27 @@ async def test_a_dial_is_one_request_and_returns_the_call_sid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "retryable"),
-    [(400, 21211, False), (400, 21215, False), (403, 20003, False), (401, 20003, True), (429, 20429, True)],
+    ("status", "code", "retryable", "fault"),
+    [
+        (400, 21211, False, NumberFault.INVALID),
+        (400, 21215, False, NumberFault.FORBIDDEN),
+        (400, 21216, False, NumberFault.FORBIDDEN),
+        (400, 21212, False, None),  # the number called from
+        (403, 20003, False, None),
+        (404, 20404, False, None),
+        (401, 20003, True, None),
+        (429, 20429, True, None),
+    ],
 )
-async def test_an_error_answer_of_twilio_is_a_refusal_with_its_code(status: int, code: int, retryable: bool) -> None:
+async def test_an_error_answer_of_twilio_is_a_refusal_with_its_code_and_whose_fault_it_is(
+    status: int, code: int, retryable: bool, fault: NumberFault | None
+) -> None:
     reply = answer(status, {"code": code, "message": "no", "status": status})
     async with twilio(reply) as (fake, carrier):
         with pytest.raises(DialRefused) as refused:
             await carrier.dial(outgoing())
     assert (refused.value.carrier_code, refused.value.retryable) == (code, retryable)
+    assert refused.value.number_fault is fault
     assert len(fake.requests) == 1
 
 

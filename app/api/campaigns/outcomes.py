@@ -91,7 +91,9 @@ async def get_results(
     format: Annotated[Format, Query(description="json: one array.")] = Format.CSV,
 ) -> StreamingResponse:
     """Details of the conversations are columns of their own, `details.NAME`; columns of the list are
-    `variables.NAME`. Cells that a spreadsheet would run as formulas begin with an apostrophe in CSV."""
+    `variables.NAME`. What is found only after the header was written, or is the 1001st of its kind, stands as a
+    JSON object in `other_details` and `other_variables`. Cells that a spreadsheet would run as formulas begin with
+    an apostrophe in CSV. In JSON, `details` and `variables` are objects with everything in them."""
     named = _named(state, principal, campaign_id)
     await load_progress(*named, **_as(principal))
     headers = {"Content-Disposition": f'attachment; filename="campaign-{campaign_id}-{rows}.{format}"'}

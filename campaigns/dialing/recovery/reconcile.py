@@ -18,8 +18,8 @@ from app.clock import utc_now
 from app.db import Database, Row
 from campaigns.dialing import attempt_store
 from campaigns.dialing.attempts import Times, first_look
-from campaigns.dialing.recording import Open, release_undialed
 from campaigns.dialing.recovery import store
+from campaigns.dialing.recovery.releasing import Open, release_undialed
 from telephony.calls import AtFault, Call, End, EndReason, EndResult, end_call, end_call_in, load_call
 from telephony.carriers.base import Carrier, CarrierCall, CarrierUnavailable
 from telephony.outbound import Lines, hang_up
