@@ -90,7 +90,8 @@ def decide(row: Row, now: datetime) -> Settlement:
         wrong_numbers=memory.get("wrong_numbers", ()),
     )
     again = plan_next(RetryRule.read(row["retry"]), facts)
-    return Settlement(row, disposition, again, callback_at if again else None, memory)
+    # Also where this campaign makes no more calls: a redial keeps the promise.
+    return Settlement(row, disposition, again, callback_at, memory)
 
 
 async def write_settlements(connection: Connection, settlements: Sequence[Settlement]) -> None:

@@ -12,7 +12,7 @@ from app.logs import get_logger
 from campaigns.campaigns import CampaignState, CampaignStatus, select_campaign
 from campaigns.lifecycle import store as lifecycle_store
 from campaigns.lifecycle.control import start_in
-from campaigns.lifecycle.copying import begin_copy
+from campaigns.lifecycle.copies.copying import begin_copy
 from campaigns.lifecycle.redial import UNREACHED, plan_like
 from campaigns.schedules import store
 from campaigns.schedules.schedules import Action, Missed, Schedule, read_schedule

@@ -11,7 +11,7 @@ from app.ids import CampaignId, OrgId, new_id
 from campaigns.campaigns import Campaign, Plan, load_campaign
 from campaigns.creating import create_campaign
 from campaigns.lifecycle.control import start_campaign
-from campaigns.lifecycle.copying import finish_copies
+from campaigns.lifecycle.copies.copying import finish_copies
 from campaigns.schedules.cron import InvalidCron
 from campaigns.schedules.schedules import (
     Action,
