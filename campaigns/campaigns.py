@@ -16,7 +16,7 @@ from campaigns.rules.pacing import Mode
 from campaigns.rules.retries import RetryRule
 
 DELETED_AT_ONCE = 10_000
-"""Contacts of a draft that one transaction deletes: a fraction of a second."""
+"""Contacts of a draft, or entries of its list, that one transaction deletes: a fraction of a second."""
 _IN_USE = "Contacts still come into this draft, or another campaign was made of it."
 
 
@@ -174,7 +174,8 @@ async def count_contacts(
 async def delete_campaign(
     db: Database, org_id: OrgId, campaign_id: CampaignId, *, claims: Mapping[str, Any] | None = None
 ) -> None:
-    """A draft, with its contacts: nobody was called. Raises CampaignNotFound, CampaignState.
+    """A draft, with its contacts and its own do-not-call list: nobody was called. Raises CampaignNotFound,
+    CampaignState.
 
     Some contacts a transaction, however many there are: a long one would hold up the event streams of everybody. From
     the first on the draft cannot be started; where the process dies in the middle, it is deleted once more.
@@ -185,10 +186,11 @@ async def delete_campaign(
             raise CampaignState(f"The campaign is {campaign.status.value}; only a draft can be deleted.")
         if not await store.mark_deleting(connection, org_id, campaign_id):
             raise CampaignState(_IN_USE)
-    after: str | None = ""
-    while after is not None:
-        async with db.system() if claims is None else db.request(claims) as connection:
-            after = await store.delete_contacts(connection, org_id, campaign_id, after=after, limit=DELETED_AT_ONCE)
+    for delete in (store.delete_contacts, store.delete_list):
+        after: str | None = ""
+        while after is not None:
+            async with db.system() if claims is None else db.request(claims) as connection:
+                after = await delete(connection, org_id, campaign_id, after=after, limit=DELETED_AT_ONCE)
     async with db.system() if claims is None else db.request(claims) as connection:
         if not await store.delete_draft(connection, org_id, campaign_id):
             raise CampaignState(_IN_USE)

@@ -195,9 +195,32 @@ async def delete_contacts(
     return row["last"] if row["count"] == limit else None
 
 
+async def delete_list(connection: Connection, org_id: UUID, campaign_id: UUID, *, after: str, limit: int) -> str | None:
+    """The same of the do-not-call list that is its own."""
+    row = await connection.fetchrow(
+        """
+        with gone as (
+          delete from do_not_call where id = any(array(
+            select id from do_not_call where campaign_id = $2 and phone > $3
+              and exists (select from campaigns where org_id = $1 and id = $2 and status = 'draft'
+                          and deleting_at is not null)
+            order by phone limit $4
+          )) returning phone
+        )
+        select count(*) as count, max(phone) as last from gone
+        """,
+        org_id,
+        campaign_id,
+        after,
+        limit,
+    )
+    assert row is not None  # an aggregate has one row
+    return row["last"] if row["count"] == limit else None
+
+
 async def delete_draft(connection: Connection, org_id: UUID, campaign_id: UUID) -> bool:
-    """With its contacts, of which few should be left, and imports. False where it is no draft, contacts are still
-    imported or copied into it, or a campaign was made of it."""
+    """With its contacts and its list, of which little should be left, and imports. False where it is no draft, contacts
+    are still imported or copied into it, or a campaign was made of it."""
     row = await connection.fetchrow(
         """
         delete from campaigns c where org_id = $1 and id = $2 and status = 'draft'

@@ -99,7 +99,8 @@ def decide(row: Row, now: datetime) -> Settlement:
         wrong_numbers=unfit_numbers(memory),
     )
     again = plan_next(RetryRule.read(row["retry"]), facts)
-    return Settlement(row, disposition, again, callback_at if again else None, memory)
+    # Also where this campaign makes no more calls: a redial keeps the promise.
+    return Settlement(row, disposition, again, callback_at, memory)
 
 
 def decide_refused(

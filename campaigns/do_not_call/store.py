@@ -136,3 +136,33 @@ async def insert_listed(
         list(first),
         list(first.values()),
     )
+
+
+async def copy_entries(
+    connection: Connection, org_id: UUID, source_id: UUID, target_id: UUID, *, after: str, limit: int
+) -> str | None:
+    """The next `limit` entries of one campaign's own list by number, from after `after` on, go onto another's as they
+    are, unless it has the number; after which number to go on, None at the end. The source is the organization's: to
+    ask for that too would let Postgres walk through all entries of the organization by another index."""
+    row = await connection.fetchrow(
+        """
+        with page as (
+          select * from do_not_call where campaign_id = $2 and phone > $4 order by phone limit $5
+        ), numbered as (
+          select *, row_number() over (order by phone) as n from page
+        ), added as (
+          insert into do_not_call (id, org_id, campaign_id, phone, reason, source, created_at)
+          select ($6::uuid[])[n], $1, $3, phone, reason, source, created_at from numbered order by phone
+          on conflict do nothing
+        )
+        select count(*) as count, max(phone) as last from page
+        """,
+        org_id,
+        source_id,
+        target_id,
+        after,
+        limit,
+        [new_id() for _ in range(limit)],
+    )
+    assert row is not None  # an aggregate has one row
+    return row["last"] if row["count"] == limit else None

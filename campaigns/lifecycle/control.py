@@ -7,6 +7,7 @@ from app.db import Connection, Database
 from app.ids import CampaignId, OrgId
 from campaigns.campaigns import Campaign, CampaignState, CampaignStatus, CanaryStatus, select_campaign
 from campaigns.lifecycle import store as lifecycle_store
+from campaigns.lifecycle.copies.store import select_copy_error
 
 
 async def start_campaign(
@@ -29,7 +30,7 @@ async def start_in(connection: Connection, org_id: OrgId, campaign_id: CampaignI
     if campaign.status is CampaignStatus.FINISHED:
         raise CampaignState("The campaign is finished; dial those it did not reach as a new one: redial.")
     if campaign.copying:
-        error = await lifecycle_store.select_copy_error(connection, org_id, campaign_id)
+        error = await select_copy_error(connection, org_id, campaign_id)
         raise CampaignState(f"Not all of its contacts are there: {error or 'they are still being copied'}.")
     if campaign.deleting_at is not None:
         raise CampaignState("The campaign is being deleted.")

@@ -11,8 +11,8 @@ from app.ids import CampaignId, OrgId
 from campaigns import store as campaign_store
 from campaigns.campaigns import Campaign, CampaignKind, CampaignState, Plan, select_campaign
 from campaigns.creating import Once, find_made, mark_made
-from campaigns.lifecycle import store
-from campaigns.lifecycle.copying import begin_copy, run_copy
+from campaigns.lifecycle.copies import store
+from campaigns.lifecycle.copies.copying import begin_copy, run_copy
 from campaigns.rules.dispositions import Disposition
 
 UNREACHED: frozenset[str] = frozenset(
@@ -53,7 +53,8 @@ async def redial_unreached(
     claims: Mapping[str, Any] | None = None,
 ) -> Copied:
     """A draft with the same settings and the contacts that were not reached: those whose last outcome is one of
-    `outcomes` (UNREACHED if None) and, of a finished campaign, those who still waited. Who is blocked stays so.
+    `outcomes` (UNREACHED if None) and, of a finished campaign, those who still waited. Who is blocked, who asked never
+    to be called, and whose numbers are all wrong is not among them; the campaign's do-not-call list comes along.
 
     Returns when all are there, or after PATIENCE_SECONDS with a draft that is still `copying`: what is not done then,
     or is cut off by a death, is finished by whoever comes (copying.py). Raises CampaignNotFound; CampaignState where
@@ -67,7 +68,7 @@ async def redial_unreached(
         plan = plan_like(source, name or f"{source.name}, again")
         begun = await begin_copy(connection, source, plan, outcomes=wanted)
         if begun.contacts == 0:
-            raise CampaignState(f"Nobody to dial again: no contact ended as {', '.join(sorted(wanted))}.")
+            raise CampaignState(f"Nobody to dial again: none who may be called ended as {', '.join(sorted(wanted))}.")
         await mark_made(connection, begun.campaign.id, once)
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -13,7 +13,7 @@ from app.clock import utc_now
 from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger
 from app.tasks import pause
-from campaigns.lifecycle.copying import finish_copies
+from campaigns.lifecycle.copies.copying import finish_copies
 from campaigns.lifecycle.watch import judge_breakers, judge_canaries, keep_times
 from campaigns.schedules.leader import PATIENCE_SECONDS, Leadership, lead
 from campaigns.schedules.striking import strike_due

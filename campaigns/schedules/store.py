@@ -74,6 +74,24 @@ async def select_runs(connection: Connection, org_id: UUID, schedule_id: UUID, *
     )
 
 
+async def select_last_made(
+    connection: Connection, org_id: UUID, schedule_id: UUID, *, original_id: UUID
+) -> UUID | None:
+    """The campaign that this schedule made last, of those that are still there; `original_id`: its own campaign, which
+    it only starts or pauses."""
+    return await connection.fetchval(
+        """
+        select r.campaign_id from schedule_runs r join campaigns c on c.id = r.campaign_id
+        where r.org_id = $1 and r.schedule_id = $2 and r.outcome = 'done' and r.campaign_id <> $3
+          and c.deleting_at is null
+        order by r.planned_at desc limit 1
+        """,
+        org_id,
+        schedule_id,
+        original_id,
+    )
+
+
 # -- the clock
 
 

@@ -6,6 +6,11 @@ from uuid import UUID
 
 from app.db import Connection, Database
 from app.ids import CampaignId, OrgId, new_id
+from campaigns.campaigns import Campaign, Plan, load_campaign
+from campaigns.creating import create_campaign
+from campaigns.lifecycle.control import finish_campaign
+from campaigns.lifecycle.copies.copying import Begun, begin_copy
+from campaigns.lifecycle.redial import plan_like
 
 
 async def add_team(db: Database, org: OrgId, *, caller_id: str = "+12025550101") -> None:
@@ -80,3 +85,29 @@ async def add_ended_calls(db: Database, org: OrgId, campaign_id: CampaignId, con
                 call.get("disposition", "reached" if answered else "no-answer"),
                 ago,
             )
+
+
+async def source_of(db: Database, org: OrgId, contacts: int) -> Campaign:
+    """A finished campaign that called nobody."""
+    await add_team(db, org)
+    made = await create_campaign(db, org, Plan(name="Recall", team="reception"))
+    async with db.system() as connection:
+        await connection.execute(
+            """
+            insert into contacts (id, org_id, campaign_id, line, phone, phones, memory)
+            select gen_random_uuid(), $1, $2, n, phone, array[phone, '+12025550199'], jsonb_build_object('n', n)
+            from generate_series(1, $3::int) n cross join lateral (select '+1202' || (5550000 + n)) f (phone)
+            """,
+            org,
+            made.id,
+            contacts,
+        )
+    await finish_campaign(db, org, made.id)
+    return await load_campaign(db, org, made.id)
+
+
+async def begin(db: Database, source: Campaign, *, starts: bool = False) -> Begun:
+    """For whoever comes first."""
+    async with db.system() as connection:
+        plan = plan_like(source, "Again")
+        return await begin_copy(connection, source, plan, outcomes=[], starts=starts, lease_seconds=0)

@@ -158,6 +158,7 @@ BUILDERS: Mapping[str, Callable[[Tenant], Row]] = {
         "source_id": t.id_of("campaigns"),
         "contacts": 1,
         "position": "",
+        "list_position": "",
         "with_waiting": False,
         "starts": False,
         "fence": 1,

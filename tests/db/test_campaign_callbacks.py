@@ -123,3 +123,16 @@ async def test_a_campaign_may_leave_wishes_without_an_instant_to_others(db: Data
     async with db.system() as connection:
         contact = await connection.fetchrow("select * from contacts")
     assert (contact["status"], contact["disposition"]) == ("finished", "callback")
+
+
+async def test_one_wish_too_many_is_kept_for_a_redial_though_this_campaign_makes_no_more_calls(
+    db: Database, org: OrgId
+) -> None:
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=5)
+    await call_that_ended(db, org, {"disposition": "callback", "details": {"callback_at": at.isoformat()}})
+    async with db.system() as connection:
+        await connection.execute("update contacts set attempts_made = 9")
+    await settle_ended(db, QUICK)
+    async with db.system() as connection:
+        contact = await connection.fetchrow("select * from contacts")
+    assert (contact["status"], contact["disposition"], contact["callback_at"]) == ("finished", "callback", at)

@@ -295,7 +295,7 @@ async def test_redial_of_a_finished_campaign_takes_those_along_who_still_waited(
 async def test_every_contact_is_copied_once_however_many_go_at_once(
     db: Database, org: OrgId, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr("campaigns.lifecycle.copying.AT_ONCE", at_once)
+    monkeypatch.setattr("campaigns.lifecycle.copies.copying.AT_ONCE", at_once)
     campaign, _ = await draft(db, org, contacts=5)
     await finish_campaign(db, org, campaign.id)
     copied = await redial_unreached(db, org, campaign.id)

@@ -8,10 +8,10 @@ import pytest
 from app.db import Database
 from app.errors import NotFound
 from app.ids import CampaignId, OrgId, new_id
-from campaigns.campaigns import Campaign, Plan, load_campaign
+from campaigns.campaigns import Campaign, Plan, delete_campaign, load_campaign
 from campaigns.creating import create_campaign
-from campaigns.lifecycle.control import start_campaign
-from campaigns.lifecycle.copying import finish_copies
+from campaigns.lifecycle.control import finish_campaign, pause_campaign, start_campaign
+from campaigns.lifecycle.copies.copying import finish_copies
 from campaigns.schedules.cron import InvalidCron
 from campaigns.schedules.schedules import (
     Action,
@@ -26,7 +26,8 @@ from campaigns.schedules.schedules import (
     load_schedule,
 )
 from campaigns.schedules.striking import strike_due
-from tests.db.lifecycle_world import add_team
+from tests.db.campaign_world import column
+from tests.db.lifecycle_world import add_team, end_contacts
 from tests.db.outcome_world import add_contacts
 
 pytestmark = pytest.mark.db
@@ -117,12 +118,164 @@ async def test_a_campaign_is_started_and_paused_by_the_clock(db: Database, campa
 
 
 async def test_what_cannot_be_done_is_a_failed_run_and_leaves_nothing_behind(db: Database, campaign: Campaign) -> None:
+    await end_all(db, campaign, "reached")
     schedule = await every_minute(db, campaign, action=Action.REDIAL)
-    await strike_due(db, now=first_time(schedule))
-    [run] = await runs_of(db, schedule)
-    assert (run.outcome, run.detail) == ("failed", "No contact of this campaign is left to call.")
+    run = await strike_next(db, schedule)
+    assert (run.outcome, run.detail) == ("failed", "Nobody is left to call: nobody whom Recall did not reach.")
     async with db.system() as connection:
         assert await connection.fetchval("select count(*) from campaigns") == 1
+
+
+# -- redials of redials
+
+
+async def strike_next(db: Database, schedule: Schedule) -> Run:
+    """What comes of its next time, which comes now."""
+    await strike_due(db, now=first_time(await load_schedule(db, schedule.org_id, schedule.id)))
+    return (await runs_of(db, schedule))[-1]
+
+
+async def end_all(db: Database, campaign: Campaign, *dispositions: str) -> None:
+    """The campaign is finished, its contacts by number with these outcomes, the last one for all the others."""
+    async with db.system() as connection:
+        for disposition in dispositions[:-1]:
+            await end_contacts(connection, campaign.id, disposition, 1)
+        await end_contacts(connection, campaign.id, dispositions[-1], 100)
+    await finish_campaign(db, campaign.org_id, campaign.id)
+
+
+async def made_by(db: Database, run: Run) -> Campaign:
+    """With all of its contacts."""
+    assert run.campaign_id is not None, run.detail
+    await finish_copies(db)
+    async with db.system() as connection:
+        org = await connection.fetchval("select org_id from campaigns where id = $1", run.campaign_id)
+    return await load_campaign(db, org, run.campaign_id)
+
+
+async def phones_of(db: Database, campaign: Campaign) -> list[object]:
+    return await column(db, "select right(phone, 3) from contacts where campaign_id = $1 order by phone", campaign.id)
+
+
+async def test_each_redial_takes_up_whom_the_one_before_did_not_reach(db: Database, campaign: Campaign) -> None:
+    await end_all(db, campaign, "reached", "no-answer")
+    schedule = await every_minute(db, campaign, action=Action.REDIAL)
+    first = await made_by(db, await strike_next(db, schedule))
+    assert (first.status, first.parent_id, await phones_of(db, first)) == (
+        "running",
+        campaign.id,
+        ["101", "102", "103", "104"],
+    )
+    await end_all(db, first, "reached", "busy", "do-not-call", "no-answer")
+    second = await made_by(db, await strike_next(db, schedule))
+    assert (second.parent_id, await phones_of(db, second)) == (first.id, ["102", "104"])
+    await end_all(db, second, "reached")
+    for _ in range(2):
+        run = await strike_next(db, schedule)
+        assert (run.outcome, run.campaign_id) == ("failed", None)
+        assert run.detail == f"Nobody is left to call: nobody whom {second.name} did not reach."
+    # Another schedule of the same campaign has redials of its own.
+    other = await every_minute(db, campaign, action=Action.REDIAL, name="Other")
+    assert await phones_of(db, await made_by(db, await strike_next(db, other))) == ["101", "102", "103", "104"]
+
+
+async def test_a_campaign_that_is_not_over_is_not_redialed_by_the_clock_and_the_run_says_what_to_do(
+    db: Database, campaign: Campaign
+) -> None:
+    schedule = await every_minute(db, campaign, action=Action.REDIAL)
+
+    async def refusal() -> str:
+        run = await strike_next(db, schedule)
+        assert (run.outcome, run.campaign_id) == ("failed", None)
+        return run.detail
+
+    assert (await refusal()).startswith("Recall was not started: start it, or delete it.")
+    await start_campaign(db, campaign.org_id, campaign.id)
+    assert (await refusal()).startswith("Recall still runs. Whom it does not reach is called again when it is")
+    await end_all(db, campaign, "no-answer")
+    made = await strike_next(db, schedule)
+    assert made.campaign_id is not None
+    copying = await load_campaign(db, campaign.org_id, made.campaign_id)
+    assert (await refusal()).startswith(f"{copying.name} still gets its contacts.")
+    first = await made_by(db, made)
+    await pause_campaign(db, campaign.org_id, first.id)
+    assert (await refusal()).startswith(f"{first.name} is paused: resume it, or finish it.")
+    await start_campaign(db, campaign.org_id, first.id)
+    async with db.system() as connection:
+        one = await connection.fetchval(
+            """
+            update contacts set status = 'in-flight'
+            where id = (select id from contacts where campaign_id = $1 limit 1) returning id
+            """,
+            first.id,
+        )
+    assert (await refusal()).startswith(f"{first.name} still has calls under way.")
+    assert (await load_campaign(db, campaign.org_id, first.id)).status == "running"
+    await finish_campaign(db, campaign.org_id, first.id)
+    assert (await refusal()).startswith(f"{first.name} still has calls under way.")
+    async with db.system() as connection:
+        await connection.execute("update contacts set status = 'finished', disposition = 'busy' where id = $1", one)
+    assert (await made_by(db, await strike_next(db, schedule))).parent_id == first.id
+
+
+async def test_a_redial_of_its_own_that_only_waits_is_ended_and_who_waits_in_it_comes_along(
+    db: Database, campaign: Campaign
+) -> None:
+    await end_all(db, campaign, "no-answer")
+    schedule = await every_minute(db, campaign, action=Action.REDIAL)
+    first = await made_by(db, await strike_next(db, schedule))
+    next_week = datetime.now(UTC).replace(microsecond=0) + timedelta(days=7)
+    async with db.system() as connection:
+        await end_contacts(connection, first.id, "reached", 1)
+        await end_contacts(connection, first.id, "no-answer", 2)
+        await connection.execute(
+            """
+            update contacts set disposition = 'callback', callback_at = $2, due_at = $2
+            where campaign_id = $1 and status = 'waiting'
+            """,
+            first.id,
+            next_week,
+        )
+    second = await made_by(db, await strike_next(db, schedule))
+    assert (await load_campaign(db, campaign.org_id, first.id)).status == "finished"
+    assert (second.status, second.parent_id) == ("running", first.id)
+    assert await column(db, "select callback_at from contacts where campaign_id = $1 order by line", second.id) == [
+        None,
+        None,
+        next_week,
+        next_week,
+    ]
+
+
+async def test_a_redial_that_was_given_up_stands_in_the_way_until_it_is_deleted(
+    db: Database, campaign: Campaign
+) -> None:
+    await end_all(db, campaign, "no-answer")
+    schedule = await every_minute(db, campaign, action=Action.REDIAL)
+    broken = await strike_next(db, schedule)
+    assert broken.campaign_id is not None
+    async with db.system() as connection:
+        await connection.execute("update campaign_copies set error = 'it broke off. Delete the draft'")
+    run = await strike_next(db, schedule)
+    assert "did not get all of its contacts: it broke off. Delete the draft" in run.detail
+    await delete_campaign(db, campaign.org_id, broken.campaign_id)
+    again = await made_by(db, await strike_next(db, schedule))
+    assert (again.parent_id, len(await phones_of(db, again))) == (campaign.id, 5)
+
+
+async def test_a_draft_that_is_being_deleted_is_no_part_of_the_chain(db: Database, campaign: Campaign) -> None:
+    await end_all(db, campaign, "no-answer")
+    schedule = await every_minute(db, campaign, action=Action.REDIAL)
+    await strike_next(db, schedule)
+    async with db.system() as connection:
+        await connection.execute("update campaigns set deleting_at = now() where status = 'draft'")
+    assert (await strike_next(db, schedule)).outcome == "done"
+
+
+async def test_a_copy_by_schedule_is_of_its_own_campaign_each_time(db: Database, campaign: Campaign) -> None:
+    schedule = await every_minute(db, campaign)
+    made = [await made_by(db, await strike_next(db, schedule)) for _ in range(2)]
+    assert [one.parent_id for one in made] == [campaign.id, campaign.id]
 
 
 async def test_nothing_happens_from_its_end_on(db: Database, campaign: Campaign) -> None:

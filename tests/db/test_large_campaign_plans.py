@@ -13,8 +13,10 @@ from app.auth.principal import ROLE_SCOPES, Role
 from app.db import Database
 from app.ids import CampaignId, OrgId
 from campaigns import contact_store, store
+from campaigns.do_not_call.store import copy_entries
 from campaigns.lifecycle import preflight_store, watch_store
 from campaigns.lifecycle import store as lifecycle_store
+from campaigns.lifecycle.copies import store as copy_store
 from campaigns.outcomes import event_store, progress_store, report_store
 from campaigns.outcomes.page import store as page_store
 from campaigns.outcomes.progress import UNANSWERED
@@ -55,6 +57,11 @@ QUESTIONS: dict[str, Ask] = {
     "its open attempts": lambda c, o, g: progress_store.count_open_attempts(c, o, g),
     "its events": lambda c, o, g: event_store.select_feed(c, o, g, after=(1, 0), horizon=2**60, limit=200),
     "some contacts to delete": lambda c, o, g: store.delete_contacts(c, o, g, after="", limit=100),
+    "some of its list to delete": lambda c, o, g: store.delete_list(c, o, g, after="", limit=100),
+    "whom a redial would call": lambda c, o, g: copy_store.count_to_copy(
+        c, o, g, outcomes=["busy", "wrong-number"], with_waiting=True
+    ),
+    "whom a copy would call": lambda c, o, g: copy_store.count_to_copy(c, o, g, outcomes=None, with_waiting=False),
 }
 
 
@@ -103,6 +110,12 @@ async def world(db: Database, org: OrgId) -> tuple[CampaignId, CampaignId]:
             """
             insert into turns (id, org_id, call_id, role, text, latency_ms, started_at)
             select gen_random_uuid(), org_id, id, 'agent', 'Hello.', '{"reply": 700}', now() from calls
+            """
+        )
+        await connection.execute(
+            """
+            insert into do_not_call (id, org_id, campaign_id, phone)
+            select gen_random_uuid(), org_id, campaign_id, phone from contacts
             """
         )
         await connection.execute("insert into evaluations (call_id, org_id, score) select id, org_id, 1.0 from calls")
@@ -171,6 +184,63 @@ async def test_what_looks_after_all_campaigns_reads_only_what_it_changes(
     assert explaining.scans("contacts") == ["Index Only Scan contacts_due"]
     assert {scan.split()[0] for scan in explaining.scans("attempts")} <= {"Index", "Bitmap"}
     assert explaining.scans("campaign_samples") == ["Index Scan campaign_samples_fine"]
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_a_page_of_a_copy_reads_no_more_than_the_page(
+    db: Database, org: OrgId, world: tuple[CampaignId, CampaignId], mode: str
+) -> None:
+    source, target = world
+    async with db.system() as connection:
+        await store.read_by_index(connection)
+        await connection.execute(f"set local plan_cache_mode = {mode}")
+        explaining = Explaining(connection, answer=defaultdict(int))
+        await copy_entries(cast(Any, explaining), org, source, target, after="+15550009000", limit=100)
+        await copy_store.copy_contacts(
+            cast(Any, explaining),
+            org,
+            source,
+            target,
+            outcomes=["busy"],
+            with_waiting=True,
+            after="+15550009000",
+            limit=100,
+        )
+    assert explaining.scans("do_not_call") == ["Index Scan do_not_call_of_campaign"]
+    assert explaining.scans("contacts") == ["Index Scan contacts_campaign_id_phone_key"]
+    assert [node for node in explaining.nodes() if node["Node Type"] == "Limit" and node["Plan Rows"] > 100] == []
+
+
+async def test_a_page_of_a_list_is_found_by_its_campaign_also_before_postgres_knows_of_the_list(
+    db: Database, org: OrgId
+) -> None:
+    async with db.system() as connection:
+        source, target = await add_campaign(connection, org), await add_campaign(connection, org)
+        for campaign in (None, source):
+            await connection.execute(
+                """
+                insert into do_not_call (id, org_id, campaign_id, phone)
+                select gen_random_uuid(), $1, $2, '+1555' || (2000000 + n) from generate_series(1, 2000) n
+                """,
+                org,
+                campaign,
+            )
+        await store.read_by_index(connection)
+        explaining = Explaining(connection, answer=defaultdict(int))
+        await copy_entries(cast(Any, explaining), org, source, target, after="", limit=100)
+        await store.delete_list(cast(Any, explaining), org, source, after="", limit=100)
+    scans = explaining.scans("do_not_call")
+    assert scans[0] == "Index Scan do_not_call_of_campaign"
+    assert not [scan for scan in scans if "do_not_call_entry" in scan]
+
+
+async def test_whose_numbers_are_all_wrong_is_found_among_those_whose_last_call_ended_so(
+    db: Database, world: tuple[CampaignId, CampaignId], org: OrgId
+) -> None:
+    async with db.system() as connection:
+        explaining = Explaining(connection, answer=0)
+        await copy_store.count_to_copy(cast(Any, explaining), org, world[0], outcomes=None, with_waiting=True)
+    assert [scan.split()[-1] for scan in explaining.scans("contacts")] == ["contacts_wrong"]
 
 
 async def test_nobody_s_report_reads_the_turns_of_everybody(

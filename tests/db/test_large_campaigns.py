@@ -119,7 +119,7 @@ async def test_a_forecast_is_reckoned_off_the_event_loop(
     assert threads[0] is not threading.current_thread()
 
 
-async def test_a_draft_is_deleted_some_contacts_a_transaction(
+async def test_a_draft_is_deleted_some_contacts_or_entries_of_its_list_a_transaction(
     db: Database, org: OrgId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign, other = await add_many_contacts(db, org, 25), await add_many_contacts(db, org, 5)
@@ -127,19 +127,27 @@ async def test_a_draft_is_deleted_some_contacts_a_transaction(
     async with db.system() as connection:
         await connection.execute(
             """
-            create table transactions (id xid8);
+            insert into do_not_call (id, org_id, campaign_id, phone)
+            select gen_random_uuid(), org_id, campaign_id, phone from contacts
+            """
+        )
+        await connection.execute(
+            """
+            create table transactions (id xid8, of text);
             create function note_transaction() returns trigger language plpgsql as
-              $$ begin insert into transactions values (pg_current_xact_id()); return null; end $$;
+              $$ begin insert into transactions values (pg_current_xact_id(), tg_table_name); return null; end $$;
             create trigger note after delete on contacts for each row execute function note_transaction();
+            create trigger note after delete on do_not_call for each row execute function note_transaction();
             """
         )
     await delete_campaign(db, org, campaign)
     async with db.system() as connection:
-        sizes = await connection.fetch("select count(*) as size from transactions group by id order by id")
+        sizes = await connection.fetch("select of, count(*) as size from transactions group by id, of order by id")
         left = await connection.fetch("select campaign_id, count(*) as count from contacts group by 1")
+        listed = await connection.fetch("select campaign_id, count(*) as count from do_not_call group by 1")
         counted = await connection.fetchval("select count(*) from campaign_counts where campaign_id = $1", campaign)
-    assert [row["size"] for row in sizes] == [10, 10, 5]
-    assert [tuple(row) for row in left] == [(other, 5)]
+    assert [tuple(row) for row in sizes] == [(of, n) for of in ("contacts", "do_not_call") for n in (10, 10, 5)]
+    assert [tuple(row) for row in left] == [tuple(row) for row in listed] == [(other, 5)]
     assert counted == 0
 
 

@@ -242,8 +242,10 @@ async def post_redial(
     idempotency_key: IdempotencyKey = "",
 ) -> RedialOut:
     """A draft with the same settings. Of a finished campaign those who still waited come along; who is blocked or asked
-    not to be called never does. Where there are many, it is still `copying` when this answers, and cannot be started
-    before all are there."""
+    not to be called never does, nor whose numbers are all wrong. The campaign's own do-not-call list comes along, with
+    what is put on it before all are there: who is on it is not called by the new one either. A callback that lies ahead
+    stays where it is. Where there are many, it is still `copying` when this answers, and cannot be started before all
+    are there."""
     copied = await redial_unreached(
         state.db,
         principal.org_id,

@@ -34,8 +34,9 @@ _NEW: dict[str, Any] = {
 
 class ScheduleOut(BaseModel):
     """`action` at every time of `cron`, by the clocks of `time_zone`. copy: a new campaign like `campaign_id`, with all
-    of its contacts, is made and started; redial: with those it did not reach; start and pause: itself. `missed`: what
-    becomes of times that passed while no dialer ran. `next_at`: null for never again."""
+    of its contacts, is made and started; redial: with those it did not reach, and each time after that with those whom
+    the redial before did not reach, once no call of it is under way; start and pause: itself.
+    `missed`: what becomes of times that passed while no dialer ran. `next_at`: null for never again."""
 
     model_config = ConfigDict(
         json_schema_extra={

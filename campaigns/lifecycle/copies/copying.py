@@ -1,4 +1,5 @@
-"""Contacts on their way from one campaign into a draft like it: a page a transaction, together with how far that is.
+"""Contacts on their way from one campaign into a draft like it, and before them its own do-not-call list: a page a
+transaction, together with how far that is. What is put on the list meanwhile goes onto both by itself.
 
 Of ten million contacts one transaction would last for minutes, keep Postgres from clearing away what dials leave
 behind, and be for nothing where its process dies. Here a death costs a page: whoever's clock strikes next goes on from
@@ -15,16 +16,19 @@ from app.db import Connection, Database, DatabaseUnavailable, Row
 from app.logs import get_logger
 from campaigns.campaigns import Campaign, CampaignState, CampaignStatus, Plan
 from campaigns.creating import insert_campaign
+from campaigns.do_not_call.store import copy_entries
 from campaigns.imports.store import is_any_running
 from campaigns.imports.writing.blocks import REST_WHILE_DIALING, rest
-from campaigns.lifecycle import store
 from campaigns.lifecycle.control import start_in
+from campaigns.lifecycle.copies import store
 from campaigns.store import read_by_index
 
 log = get_logger(__name__)
 
 AT_ONCE = 20_000
 """Contacts looked at by one statement: a second of Postgres."""
+ENTRIES_AT_ONCE = 4_000
+"""Entries of a list that one statement copies: about as long."""
 LEASE_SECONDS = 30.0
 MOST_TRIES = 10
 """How often a copy is begun again at the same place before it is given up."""
@@ -49,12 +53,14 @@ async def begin_copy(
     starts: bool = False,
     lease_seconds: float = LEASE_SECONDS,
 ) -> Begun:
-    """In the caller's transaction: a draft by this plan, which gets all contacts of `source` that may be called or,
-    with `outcomes`, those whose last outcome is one of them and, of a finished campaign, those who still waited.
+    """In the caller's transaction: a draft by this plan, which gets the do-not-call list of `source` and all of its
+    contacts that may be called or, with `outcomes`, those whose last outcome is one of them and, of a finished
+    campaign, those who still waited.
 
     `starts`: it is started when they are there. No `lease_seconds`: for whoever comes first. Raises CampaignState."""
     if source.copying:
         raise CampaignState("Contacts are still copied into this campaign; try again when all are there.")
+    await store.lock_list(connection, source.id)
     wanted = sorted(outcomes) if outcomes is not None else None
     with_waiting = source.status is CampaignStatus.FINISHED
     contacts = await store.count_to_copy(
@@ -102,11 +108,14 @@ async def _copy_page(db: Database, copy_id: UUID, fence: int) -> _Step:
         if row is None:
             return _Step.LOST
         await read_by_index(connection)
+        concerned = (row["org_id"], row["source_id"], row["campaign_id"])
+        if row["list_position"] is not None:
+            listed = await copy_entries(connection, *concerned, after=row["list_position"], limit=ENTRIES_AT_ONCE)
+            await store.set_list_copied(connection, copy_id, listed)
+            return _Step.MORE
         after = await store.copy_contacts(
             connection,
-            row["org_id"],
-            row["source_id"],
-            row["campaign_id"],
+            *concerned,
             outcomes=row["outcomes"],
             with_waiting=row["with_waiting"],
             after=row["position"],
