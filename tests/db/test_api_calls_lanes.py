@@ -99,14 +99,14 @@ async def test_the_api_and_two_dialers_keep_the_pace_of_a_lane_together(api: Api
 async def test_who_comes_while_the_pace_is_used_up_waits_a_moment_or_is_told_when_to_come_back(
     api: Api, carrier: LedgerCarrier
 ) -> None:
-    await pace(api, 0.25)
+    await pace(api, 0.1)
     headers = await api.key(Role.OPERATOR) | {"Idempotency-Key": "first"}
     assert (await post(api, headers)).status_code == 201
     second = headers | {"Idempotency-Key": "second"}
     refused = await post(api, second)
     problem = assert_problem(refused, 429, "no_line_free")
     assert refused.headers["retry-after"] == str(problem["retry_after_seconds"])
-    assert 3 <= problem["retry_after_seconds"] <= 5
+    assert 5 <= problem["retry_after_seconds"] <= 11
     assert "carrier:twilio" in problem["detail"]
     assert len(await column(api.db, "select id from calls")) == 1
     assert len(read_ledger(carrier.path)) == 1
@@ -287,7 +287,7 @@ async def test_a_machine_that_is_always_too_late_dials_nobody_and_says_so(
 async def test_who_asks_for_no_more_calls_while_the_dial_waits_for_its_slot_is_not_dialed(
     api: Api, carrier: LedgerCarrier
 ) -> None:
-    await pace(api, 1.0)
+    await pace(api, 0.8)
     headers = await api.key()
     assert (await post(api, headers)).status_code == 201
     waiting = asyncio.create_task(post(api, headers, "+12025550143"))
