@@ -212,20 +212,40 @@ async def delete_draft(connection: Connection, org_id: UUID, campaign_id: UUID) 
     return row is not None
 
 
+async def lock_open(connection: Connection, org_id: UUID, campaign_id: UUID) -> Row | None:
+    """→ status, deleting_at; both stay so until the transaction ends."""
+    return await connection.fetchrow(
+        "select status, deleting_at from campaigns where org_id = $1 and id = $2 for share", org_id, campaign_id
+    )
+
+
+_DONE = """
+    status = 'running' and ends_when_done
+      and (select true from contacts where campaign_id = c.id and status = 'waiting' order by due_at, id limit 1)
+            is null
+      and not exists (select from attempts where campaign_id = c.id
+                      and status in ('claimed', 'dialing', 'placed', 'uncertain'))
+      and not exists (select from imports where campaign_id = c.id and status = 'running')
+"""
+"""The order asks for the index of who is due, campaign by campaign: where one has nobody left, Postgres would else read
+the contacts of all."""
+
+
 async def finish_campaigns(connection: Connection) -> Sequence[UUID]:
-    """Running campaigns of which no contact waits, and none is in flight (has an open attempt), become finished; those
-    to which contacts are still to come do not. The order asks for the index of who is due, campaign by campaign: where
-    one has nobody left, Postgres would else read the contacts of all."""
+    """Running campaigns of which no contact waits, none is in flight (has an open attempt), and no file is still
+    imported become finished; those to which contacts are still to come do not.
+
+    Whoever adds contacts holds the campaign's row when they are in (`lock_open`). So rows are held first, and looked at
+    once more by a statement that sees what was committed until then; one that somebody holds has its turn later."""
+    rows = await connection.fetch(f"select id from campaigns c where {_DONE} for no key update skip locked")  # noqa: S608 - a constant
+    if not rows:
+        return []
     rows = await connection.fetch(
-        """
+        f"""
         update campaigns c set status = 'finished', finished_at = now(), finish_reason = 'done'
-        where status = 'running' and ends_when_done
-          and (select true from contacts where campaign_id = c.id and status = 'waiting' order by due_at, id limit 1)
-                is null
-          and not exists (select from attempts where campaign_id = c.id
-                          and status in ('claimed', 'dialing', 'placed', 'uncertain'))
-        returning id
-        """
+        where id = any($1::uuid[]) and {_DONE} returning id
+        """,  # noqa: S608 - a constant
+        [row["id"] for row in rows],
     )
     return [row["id"] for row in rows]
 
