@@ -67,9 +67,12 @@ async def insert_campaign(
     )
 
 
-async def update_campaign(connection: Connection, org_id: UUID, campaign_id: UUID, changed: Mapping[str, Any]) -> bool:
-    """Set what may be edited; `changed`: JSON values by column, of which all others keep theirs. False where the
-    campaign is running or finished, or is not there."""
+async def update_campaign(
+    connection: Connection, org_id: UUID, campaign_id: UUID, changed: Mapping[str, Any], *, changes_gates: bool
+) -> bool:
+    """Set what may be edited; `changed`: JSON values by column, of which all others keep theirs. `changes_gates`: whom
+    they had put off is to be asked again (`gates/again.py`). False where the campaign is running or finished, or is
+    not there."""
     row = await connection.fetchrow(
         """
         update campaigns c set
@@ -78,7 +81,9 @@ async def update_campaign(connection: Connection, org_id: UUID, campaign_id: UUI
           priority = n.priority, share = n.share, starts_at = n.starts_at, deadline_at = n.deadline_at,
           region = n.region, ends_when_done = n.ends_when_done, retry = n.retry, calling = n.calling, caps = n.caps,
           consent = n.consent, suppression = n.suppression, pace = n.pace, canary = n.canary, breaker = n.breaker,
-          outcomes = n.outcomes
+          outcomes = n.outcomes,
+          -- by the clock: later than the beginning of any transaction that dialed by the old ones
+          gates_changed_at = case when $4 then clock_timestamp() else c.gates_changed_at end
         from campaigns o cross join lateral jsonb_populate_record(o, $3) n
         where o.org_id = $1 and o.id = $2 and c.id = o.id and c.status in ('draft', 'scheduled', 'paused')
         returning c.id
@@ -86,6 +91,7 @@ async def update_campaign(connection: Connection, org_id: UUID, campaign_id: UUI
         org_id,
         campaign_id,
         dict(changed),
+        changes_gates,
     )
     return row is not None
 
