@@ -204,6 +204,24 @@ async def select_campaign(connection: Connection, org_id: OrgId, campaign_id: Ca
     return read_campaign(row)
 
 
+async def keep_open(connection: Connection, org_id: OrgId, campaign_id: CampaignId) -> None:
+    """What this transaction adds comes into a campaign that is not finished, nor does it finish before that is seen.
+    Last in the transaction: until it ends, dials of this campaign wait for their slots. Raises CampaignNotFound,
+    CampaignState."""
+    row = await store.lock_open(connection, org_id, campaign_id)
+    if row is None:
+        raise CampaignNotFound("There is no such campaign.")
+    demand_open(CampaignStatus(row["status"]), row["deleting_at"])
+
+
+def demand_open(status: CampaignStatus, deleting_at: datetime | None) -> None:
+    """Of a campaign that is to get contacts. Raises CampaignState."""
+    if status is CampaignStatus.FINISHED:
+        raise CampaignState("The campaign is finished; make another one for these contacts.")
+    if deleting_at is not None:
+        raise CampaignState("The campaign is being deleted; make another one for these contacts.")
+
+
 def read_campaign(row: Row) -> Campaign:
     """A row of `campaigns` with `team`, `from_number` beside it."""
     return Campaign(

@@ -32,12 +32,15 @@ async def update_contact(
     time_zone: str | None,
     variables: Mapping[str, Any],
     callback_at: datetime | None,
-    due_at: datetime,
+    due_at: datetime | None,
+    ask_again: bool,
 ) -> None:
-    """One that waits."""
+    """One that waits. `due_at`: None leaves it, and with `ask_again` makes one due that a gate had put off."""
     await connection.execute(
         """
-        update contacts set name = $3, time_zone = $4, variables = $5, callback_at = $6, due_at = $7
+        update contacts set name = $3, time_zone = $4, variables = $5, callback_at = $6,
+          due_at = coalesce($7, case when $8 then put_off_at end, due_at),
+          put_off_at = case when $7::timestamptz is null and not $8 then put_off_at end
         where org_id = $1 and id = $2 and status = 'waiting'
         """,
         org_id,
@@ -47,6 +50,7 @@ async def update_contact(
         dict(variables),
         callback_at,
         due_at,
+        ask_again,
     )
 
 

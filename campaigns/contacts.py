@@ -84,8 +84,9 @@ async def load_contact(connection: Connection, org_id: OrgId, contact_id: Contac
 async def edit_contact(
     connection: Connection, org_id: OrgId, contact_id: ContactId, changed: Mapping[str, Any], *, now: datetime
 ) -> Contact:
-    """One that waits. `changed`: `name`, `time_zone`, `callback_at` (due then; None: now) and `variables` (merged as
-    by RFC 7396: None takes one away). Raises ContactNotFound, ContactState, UnknownTimeZone, CallbackPast."""
+    """One that waits. `changed`: `name`, `time_zone` (whom a gate had put off is due again), `callback_at` (due then;
+    None: now) and `variables` (merged as by RFC 7396: None takes one away). Raises ContactNotFound, ContactState,
+    UnknownTimeZone, CallbackPast."""
     contact = await _lock_waiting(connection, org_id, contact_id)
     zone, callback_at = changed.get("time_zone", contact.time_zone), changed.get("callback_at", contact.callback_at)
     if "time_zone" in changed and zone is not None:
@@ -102,7 +103,8 @@ async def edit_contact(
         time_zone=zone,
         variables={name: value for name, value in merged.items() if value is not None},
         callback_at=callback_at,
-        due_at=(callback_at or now) if "callback_at" in changed else contact.due_at,
+        due_at=(callback_at or now) if "callback_at" in changed else None,
+        ask_again=zone != contact.time_zone,
     )
     return await load_contact(connection, org_id, contact_id)
 

@@ -146,6 +146,7 @@ async def insert_campaign(connection: Connection, org_id: OrgId, plan: Plan) -> 
             "ends_when_done": plan.ends_when_done,
             **settings,
         },
+        changes_gates=False,
     )
     return await select_campaign(connection, org_id, campaign_id)
 

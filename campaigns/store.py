@@ -67,9 +67,12 @@ async def insert_campaign(
     )
 
 
-async def update_campaign(connection: Connection, org_id: UUID, campaign_id: UUID, changed: Mapping[str, Any]) -> bool:
-    """Set what may be edited; `changed`: JSON values by column, of which all others keep theirs. False where the
-    campaign is running or finished, or is not there."""
+async def update_campaign(
+    connection: Connection, org_id: UUID, campaign_id: UUID, changed: Mapping[str, Any], *, changes_gates: bool
+) -> bool:
+    """Set what may be edited; `changed`: JSON values by column, of which all others keep theirs. `changes_gates`: whom
+    they had put off is to be asked again (`gates/again.py`). False where the campaign is running or finished, or is
+    not there."""
     row = await connection.fetchrow(
         """
         update campaigns c set
@@ -78,7 +81,9 @@ async def update_campaign(connection: Connection, org_id: UUID, campaign_id: UUI
           priority = n.priority, share = n.share, starts_at = n.starts_at, deadline_at = n.deadline_at,
           region = n.region, ends_when_done = n.ends_when_done, retry = n.retry, calling = n.calling, caps = n.caps,
           consent = n.consent, suppression = n.suppression, pace = n.pace, canary = n.canary, breaker = n.breaker,
-          outcomes = n.outcomes
+          outcomes = n.outcomes,
+          -- by the clock: later than the beginning of any transaction that dialed by the old ones
+          gates_changed_at = case when $4 then clock_timestamp() else c.gates_changed_at end
         from campaigns o cross join lateral jsonb_populate_record(o, $3) n
         where o.org_id = $1 and o.id = $2 and c.id = o.id and c.status in ('draft', 'scheduled', 'paused')
         returning c.id
@@ -86,6 +91,7 @@ async def update_campaign(connection: Connection, org_id: UUID, campaign_id: UUI
         org_id,
         campaign_id,
         dict(changed),
+        changes_gates,
     )
     return row is not None
 
@@ -235,20 +241,40 @@ async def delete_draft(connection: Connection, org_id: UUID, campaign_id: UUID) 
     return row is not None
 
 
+async def lock_open(connection: Connection, org_id: UUID, campaign_id: UUID) -> Row | None:
+    """→ status, deleting_at; both stay so until the transaction ends."""
+    return await connection.fetchrow(
+        "select status, deleting_at from campaigns where org_id = $1 and id = $2 for share", org_id, campaign_id
+    )
+
+
+_DONE = """
+    status = 'running' and ends_when_done
+      and (select true from contacts where campaign_id = c.id and status = 'waiting' order by due_at, id limit 1)
+            is null
+      and not exists (select from attempts where campaign_id = c.id
+                      and status in ('claimed', 'dialing', 'placed', 'uncertain'))
+      and not exists (select from imports where campaign_id = c.id and status = 'running')
+"""
+"""The order asks for the index of who is due, campaign by campaign: where one has nobody left, Postgres would else read
+the contacts of all."""
+
+
 async def finish_campaigns(connection: Connection) -> Sequence[UUID]:
-    """Running campaigns of which no contact waits, and none is in flight (has an open attempt), become finished; those
-    to which contacts are still to come do not. The order asks for the index of who is due, campaign by campaign: where
-    one has nobody left, Postgres would else read the contacts of all."""
+    """Running campaigns of which no contact waits, none is in flight (has an open attempt), and no file is still
+    imported become finished; those to which contacts are still to come do not.
+
+    Whoever adds contacts holds the campaign's row when they are in (`lock_open`). So rows are held first, and looked at
+    once more by a statement that sees what was committed until then; one that somebody holds has its turn later."""
+    rows = await connection.fetch(f"select id from campaigns c where {_DONE} for no key update skip locked")  # noqa: S608 - a constant
+    if not rows:
+        return []
     rows = await connection.fetch(
-        """
+        f"""
         update campaigns c set status = 'finished', finished_at = now(), finish_reason = 'done'
-        where status = 'running' and ends_when_done
-          and (select true from contacts where campaign_id = c.id and status = 'waiting' order by due_at, id limit 1)
-                is null
-          and not exists (select from attempts where campaign_id = c.id
-                          and status in ('claimed', 'dialing', 'placed', 'uncertain'))
-        returning id
-        """
+        where id = any($1::uuid[]) and {_DONE} returning id
+        """,  # noqa: S608 - a constant
+        [row["id"] for row in rows],
     )
     return [row["id"] for row in rows]
 

@@ -182,17 +182,20 @@ async def set_released(
 
 
 async def set_contacts_waiting(
-    connection: Connection, contact_ids: Sequence[UUID], *, due_at: Sequence[datetime | None]
+    connection: Connection, contact_ids: Sequence[UUID], *, due_at: Sequence[datetime | None], by_gate: bool = False
 ) -> None:
-    """Back to the queue, undialed; `due_at` None leaves a contact's place."""
+    """Back to the queue, undialed; `due_at` None leaves a contact's place. `by_gate`: the others are put off by what
+    somebody may change."""
     await connection.execute(
         """
-        update contacts c set status = 'waiting', due_at = coalesce(n.due_at, c.due_at)
+        update contacts c set status = 'waiting', due_at = coalesce(n.due_at, c.due_at),
+                              put_off_at = case when $3 and n.due_at is not null then now() end
         from unnest($1::uuid[], $2::timestamptz[]) n (id, due_at)
         where c.id = n.id and c.status = 'in-flight'
         """,
         list(contact_ids),
         list(due_at),
+        by_gate,
     )
 
 

@@ -133,10 +133,11 @@ async def select_due(connection: Connection, campaign_id: UUID, *, limit: int, b
 
 
 async def postpone_contacts(connection: Connection, contact_ids: Sequence[UUID], due_at: Sequence[datetime]) -> None:
-    """Not before then; of contacts that are held."""
+    """Not before then, by calling hours; of contacts that are held."""
     await connection.execute(
         """
-        update contacts c set due_at = n.due_at from unnest($1::uuid[], $2::timestamptz[]) n (id, due_at)
+        update contacts c set due_at = n.due_at, put_off_at = now()
+        from unnest($1::uuid[], $2::timestamptz[]) n (id, due_at)
         where c.id = n.id and c.status = 'waiting'
         """,
         list(contact_ids),
@@ -151,8 +152,8 @@ async def claim_contacts(
     return await connection.fetch(
         """
         with taken as (
-          update contacts c set status = 'in-flight' from unnest($1::uuid[], $2::uuid[]) with ordinality
-            u (contact_id, attempt_id, n)
+          update contacts c set status = 'in-flight', put_off_at = null
+          from unnest($1::uuid[], $2::uuid[]) with ordinality u (contact_id, attempt_id, n)
           where c.id = u.contact_id and c.status = 'waiting'
           returning c.*, u.attempt_id, u.n, coalesce(c.phones[c.phone_index + 1], c.phone) as dialed
         ), opened as (

@@ -109,7 +109,7 @@ async def turn_away(connection: Connection, refusals: Sequence[Refusal]) -> None
                 put_off_by=gate,
             )
         await attempt_store.set_contacts_waiting(
-            connection, [one.claim.contact_id for one in later], due_at=[one.due_at for one in later]
+            connection, [one.claim.contact_id for one in later], due_at=[one.due_at for one in later], by_gate=True
         )
     if never:
         await _block(connection, never)

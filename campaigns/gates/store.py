@@ -111,3 +111,58 @@ async def select_dials(
         most,
     )
     return {row["contact_id"]: row for row in rows}
+
+
+# -- gates that were changed
+
+
+async def set_gates_changed(connection: Connection, org_id: UUID) -> None:
+    """Now, by the clock: later than the beginning of any transaction that knew only the old ones."""
+    await connection.execute(
+        """
+        update campaigns set gates_changed_at = clock_timestamp()
+        where org_id = $1 and status in ('scheduled', 'running', 'paused')
+        """,
+        org_id,
+    )
+
+
+async def select_gates_changed(connection: Connection) -> Sequence[Row]:
+    """→ id, gates_changed_at of the campaigns in which somebody may be due again."""
+    return await connection.fetch(
+        "select id, gates_changed_at from campaigns where gates_changed_at is not null order by id"
+    )
+
+
+async def make_due(connection: Connection, campaign_id: UUID, *, before: datetime, limit: int) -> int:
+    """Some of those who wait, and whom a gate put off before then, are due since that; how many. Who is held by
+    somebody has their turn later."""
+    return await connection.fetchval(
+        """
+        with due as (
+          update contacts set due_at = put_off_at, put_off_at = null where id = any(array(
+            select id from contacts where campaign_id = $1 and status = 'waiting' and put_off_at < $2
+            order by put_off_at limit $3 for update skip locked
+          )) returning 1
+        )
+        select count(*) from due
+        """,
+        campaign_id,
+        before,
+        limit,
+    )
+
+
+async def settle_gates(connection: Connection, campaign_id: UUID, *, before: datetime, seconds: float) -> None:
+    """Nobody is looked for any more, unless there is still somebody, the change is younger than `seconds`, or there was
+    another one."""
+    await connection.execute(
+        """
+        update campaigns set gates_changed_at = null
+        where id = $1 and gates_changed_at = $2 and $2 < clock_timestamp() - make_interval(secs => $3)
+          and not exists (select from contacts where campaign_id = $1 and status = 'waiting' and put_off_at < $2)
+        """,
+        campaign_id,
+        before,
+        seconds,
+    )

@@ -16,7 +16,7 @@ from app.clock import utc_now
 from app.db import Connection, Database, DatabaseUnavailable
 from app.errors import Conflict, InvalidInput
 from app.ids import CampaignId, OrgId
-from campaigns.campaigns import CampaignState, CampaignStatus, select_campaign
+from campaigns.campaigns import demand_open, keep_open, select_campaign
 from campaigns.imports import store
 from campaigns.imports.contacts import as_text
 from campaigns.imports.files.rows import BrokenFile, EmptyFile, Position
@@ -127,11 +127,9 @@ async def start_import(
             if row is not None:
                 return Started(row["id"], None)
         campaign = await select_campaign(connection, org_id, campaign_id)
-        if campaign.status is CampaignStatus.FINISHED:
-            raise CampaignState("The campaign is finished; make another one for these contacts.")
-        if campaign.deleting_at is not None:
-            raise CampaignState("The campaign is being deleted; make another one for these contacts.")
+        demand_open(campaign.status, campaign.deleting_at)
         job = await begin_import(connection, org_id, campaign_id, opened, file_name=file_name, once=once)
+        await keep_open(connection, org_id, campaign_id)
     return Started(job.id, job)
 
 

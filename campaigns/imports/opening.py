@@ -19,10 +19,10 @@ from campaigns.campaigns import CampaignNotFound
 from campaigns.imports import store
 from campaigns.imports.columns import Columns, ColumnWishes, NoPhoneColumn, map_columns, warn_of_missing
 from campaigns.imports.contacts import RowReader
+from campaigns.imports.files.mended import ABOUT
 from campaigns.imports.files.opening import open_rows
 from campaigns.imports.files.rows import RowSource
 from campaigns.imports.plain_numbers import Allowed, NumberReader
-from campaigns.imports.report import ABOUT
 from telephony.toll_gate.destinations import DialingRules
 from telephony.toll_gate.gate import load_rules
 

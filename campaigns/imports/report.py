@@ -12,8 +12,8 @@ from app.ids import OrgId
 from campaigns.imports import store
 from campaigns.imports.columns import Columns
 from campaigns.imports.contacts import FaultKind
+from campaigns.imports.files.mended import ABOUT, is_ours, mark
 from campaigns.imports.files.rows import RowFault
-from campaigns.outcomes.tables import neutralize_formula
 
 MOST_FAULTS_TOLD = 200
 """In the report itself; all of them are in `import_faults`."""
@@ -87,30 +87,33 @@ async def stream_rejected(
     claims: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[str]:
     """The bad rows as CSV text, to mend and import again: their own columns, then `import_line`, `import_column` and
-    `import_reason`, which an import leaves out."""
-    yield _to_csv([[*names, *ABOUT]])
+    `import_reason`, which an import leaves out. No cell is run by a spreadsheet (`mark`), and an import reads each as
+    it was."""
+    # Of rows that were bad again, what was wrong the first time is no news.
+    own = [index for index, name in enumerate(names) if not (is_ours(names) and name in ABOUT)]
+    yield _to_csv([[*(names[index] for index in own), *ABOUT]])
     after: tuple[int, int] | None = None
     while True:
         async with db.system() if claims is None else db.request(claims) as connection:
             rows = await store.select_faults(connection, org_id, import_id, kinds=kinds, after=after, limit=PAGE_ROWS)
-        yield _to_csv([_mend_row(row, len(names)) for row in rows])
+        yield _to_csv([_mend_row(row, own, len(names)) for row in rows])
         if len(rows) < PAGE_ROWS:
             return
         after = (rows[-1]["line"], rows[-1]["ordinal"])
 
 
-ABOUT = ("import_line", "import_column", "import_reason")
-
-
-def _mend_row(row: Row, width: int) -> list[str]:
+def _mend_row(row: Row, own: Sequence[int], width: int) -> list[str]:
+    """`own`: which of the `width` cells are the file's own."""
     cells = list(row["cells"])
     cells += [""] * (width - len(cells))
-    # What was more than the columns there are goes into the last, where it is seen.
-    kept = [*cells[: width - 1], " ".join(cells[width - 1 :])] if len(cells) > width else cells
-    return [neutralize_formula(cell) for cell in (*kept, str(row["line"]), row["column_name"], row["reason"])]
+    kept = [cells[index] for index in own]
+    if kept and len(cells) > width:
+        # What was more than the columns there are goes into the last, where it is seen.
+        kept[-1] = " ".join([kept[-1], *cells[width:]])
+    return [*kept, str(row["line"]), row["column_name"], row["reason"]]
 
 
 def _to_csv(rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows([mark(cell) for cell in row] for row in rows)
     return text.getvalue()

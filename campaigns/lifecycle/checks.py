@@ -77,19 +77,33 @@ async def check_lines(db: Database, campaign: Campaign, carriers: Collection[Car
 
 
 def check_contacts(
-    campaign: Campaign, counts: Mapping[str, int], refused: Sequence[ReasonRow], looked_at: int
+    campaign: Campaign,
+    counts: Mapping[str, int],
+    refused: Sequence[ReasonRow],
+    looked_at: int,
+    *,
+    importing: bool = False,
 ) -> Check:
+    """`importing`: more may come of a file."""
     if campaign.copying:
         return Check("contacts", Level.ERROR, "contacts are still being copied into it")
     if counts["waiting"] == 0:
-        level = Level.ERROR if campaign.ends_when_done and counts["in_flight"] == 0 else Level.WARNING
-        return Check("contacts", level, "nobody is left to call")
+        over = campaign.ends_when_done and counts["in_flight"] == 0 and not importing
+        return Check("contacts", Level.ERROR if over else Level.WARNING, "nobody is left to call")
     never = sum(row.contacts for row in refused if row.for_good)
     if never == looked_at:
         return Check("contacts", Level.ERROR, f"none of the first {looked_at} contacts may ever be called; see refused")
     if never:
         return Check("contacts", Level.WARNING, f"{never} of the first {looked_at} contacts may never be called")
     return Check("contacts", Level.OK, f"{counts['waiting']} wait to be called")
+
+
+def check_imports(running: int) -> list[Check]:
+    """Nothing, or that what is told here is not told of all contacts."""
+    if not running:
+        return []
+    files = "a file is" if running == 1 else f"{running} files are"
+    return [Check("imports", Level.WARNING, f"{files} still being imported: not all contacts are there yet")]
 
 
 def check_times(campaign: Campaign, zones: Sequence[ZoneRow], outlook: Outlook, now: datetime) -> list[Check]:

@@ -18,6 +18,8 @@ PLAIN = frozenset(
     | {"ends_when_done"}
 )
 """Columns that take what is said as it is."""
+OF_GATES = frozenset({"calling", "caps", "consent", "suppression"})
+"""Settings by which a gate may put a contact off."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Edit:
 async def edit_campaign(
     db: Database, org_id: OrgId, campaign_id: CampaignId, edit: Edit, *, claims: Mapping[str, Any] | None = None
 ) -> Campaign:
-    """All of it or nothing. Raises CampaignNotFound, CampaignState for a running or finished one, NoSuchTeam,
-    NoCallerId, InvalidSettings."""
+    """All of it or nothing; whom a gate put off that is another one now is asked again. Raises CampaignNotFound,
+    CampaignState for a running or finished one, NoSuchTeam, NoCallerId, InvalidSettings."""
     assert edit.plain.keys() <= PLAIN
     async with db.system() if claims is None else db.request(claims) as connection:
         campaign = await select_campaign(connection, org_id, campaign_id)
@@ -52,7 +54,8 @@ async def edit_campaign(
             changed["team_id"] = str(await find_team(connection, org_id, edit.team))
         if edit.from_number is not None:
             changed["from_number_id"] = str(await find_caller_id(connection, org_id, edit.from_number))
-        if not await store.update_campaign(connection, org_id, campaign_id, changed):
+        other = any(merged[name] != stored[name] for name in OF_GATES & merged.keys())
+        if not await store.update_campaign(connection, org_id, campaign_id, changed, changes_gates=other):
             raise _not_editable((await select_campaign(connection, org_id, campaign_id)).status)
         return await select_campaign(connection, org_id, campaign_id)
 

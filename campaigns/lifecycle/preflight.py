@@ -20,6 +20,7 @@ from campaigns.lifecycle.checks import (
     Level,
     check_canary,
     check_contacts,
+    check_imports,
     check_lines,
     check_mode,
     check_suppression,
@@ -83,7 +84,8 @@ async def run_preflight(
         check_team(found.campaign, found.team),
         check_variables(needs.variables, found.first),
         *await check_lines(db, found.campaign, carriers),
-        check_contacts(found.campaign, found.contacts, found.refused, len(found.first)),
+        check_contacts(found.campaign, found.contacts, found.refused, len(found.first), importing=found.importing > 0),
+        *check_imports(found.importing),
         *check_times(found.campaign, zones, outlook, now),
         check_mode(found.campaign, found.operators["there"], found.operators["known"]),
         *check_suppression(found.policy.suppression),
@@ -104,7 +106,7 @@ async def run_preflight(
 @dataclass(frozen=True)
 class _Found:
     """What the rows say. `first`: the contacts that are called first; `recent`: as `look_ahead` takes them;
-    `operators`: how many are `there`, and `known`."""
+    `operators`: how many are `there`, and `known`; `importing`: files that are not all in yet."""
 
     campaign: Campaign
     policy: Policy
@@ -117,6 +119,7 @@ class _Found:
     recent: Sequence[Row]
     dialing: DialingPolicy
     operators: Mapping[str, int]
+    importing: int
 
 
 def _reckon(found: _Found, now: datetime) -> tuple[list[ZoneRow], Outlook]:
@@ -149,4 +152,5 @@ async def _read(
         ),
         dialing=(await load_rules(connection, org_id))[1],
         operators=await preflight_store.count_operators(connection, org_id, campaign_id),
+        importing=await preflight_store.count_imports(connection, org_id, campaign_id),
     )

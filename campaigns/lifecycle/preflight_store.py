@@ -64,6 +64,15 @@ async def count_operators(connection: Connection, org_id: UUID, campaign_id: UUI
     return dict(row or {})
 
 
+async def count_imports(connection: Connection, org_id: UUID, campaign_id: UUID) -> int:
+    """Files of which not all contacts are in yet."""
+    return await connection.fetchval(
+        "select count(*) from imports where org_id = $1 and campaign_id = $2 and status = 'running'",
+        org_id,
+        campaign_id,
+    )
+
+
 async def is_dialer_alive(connection: Connection) -> bool:
     """Only for our own processes."""
     return bool(

@@ -7,8 +7,9 @@ from app.db import Connection, Row
 
 
 async def is_anyone_left(connection: Connection, campaign_id: UUID) -> bool:
-    """Whether a contact waits, or is being called; however many there are. The order asks for the index of who is due:
-    without it Postgres may read contacts until one waits, and where none does, all of them."""
+    """Whether a contact waits, is being called, or may still come of a file that is imported; however many there are.
+    The order asks for the index of who is due: without it Postgres may read contacts until one waits, and where none
+    does, all of them."""
     return bool(
         await connection.fetchval(
             """
@@ -16,6 +17,7 @@ async def is_anyone_left(connection: Connection, campaign_id: UUID) -> bool:
                      is not null
                 or exists (select from attempts where campaign_id = $1
                            and status in ('claimed', 'dialing', 'placed', 'uncertain'))
+                or exists (select from imports where campaign_id = $1 and status = 'running')
             """,
             campaign_id,
         )

@@ -13,6 +13,7 @@ from app.clock import utc_now
 from app.db import Database, DatabaseUnavailable
 from app.logs import get_logger
 from app.tasks import pause
+from campaigns.gates.again import ask_again
 from campaigns.lifecycle.copies.copying import finish_copies
 from campaigns.lifecycle.watch import judge_breakers, judge_canaries, keep_times
 from campaigns.schedules.leader import PATIENCE_SECONDS, Leadership, lead
@@ -42,6 +43,7 @@ async def strike_while_leading(db: Database, leadership: Leadership, stopping: a
         ("breakers", 5, lambda: judge_breakers(db)),
         ("schedules", 1, lambda: strike_due(db, now=utc_now())),
         ("copies", 1, lambda: finish_copies(db)),
+        ("gates", 1, lambda: ask_again(db)),
     ]
     for name, seconds, strike in strikes:
         trigger = IntervalTrigger(seconds=seconds, timezone="UTC")

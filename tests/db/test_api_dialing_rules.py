@@ -10,6 +10,7 @@ from app.auth.principal import Role
 from app.console.client import ApiRefused
 from app.console.dialing_rules import NotRules, check_number, fetch_rules, put_rules
 from tests.db.api_world import CALLER_ID, Api, assert_problem
+from tests.db.outcome_world import add_campaign
 
 pytestmark = pytest.mark.db
 
@@ -36,6 +37,16 @@ async def test_rules_hold_from_the_next_dial_on(api: Api) -> None:
     assert set_.json()["set_by"].startswith("api_key ")
     assert (await place(api, "+442079460000", key="2")).status_code in (200, 201, 202)
     assert [call.to for call in api.carrier.dialed] == ["+442079460000"]
+
+
+async def test_whom_the_old_rules_put_off_is_asked_again(api: Api) -> None:
+    async with api.db.system() as connection:
+        for status in ("draft", "running", "finished"):
+            await add_campaign(connection, api.org_id, status=status, name=status)
+    await api.client.put(RULES, headers=await api.key(Role.ADMIN), json={"calls": {"per_day": 1}})
+    async with api.db.system() as connection:
+        names = await connection.fetch("select name from campaigns where gates_changed_at is not null")
+    assert [row["name"] for row in names] == ["running"]
 
 
 async def test_one_call_too_many_is_told_when_to_try_again(api: Api) -> None:

@@ -10,6 +10,8 @@ import asyncpg
 import httpx
 
 from app.auth.principal import Role
+from campaigns.imports.files.mended import ABOUT
+from campaigns.outcomes.tables import neutralize_formula
 from tests.db.api_world import Api, assert_problem, until
 
 API = "/api/v1"
@@ -153,6 +155,35 @@ async def test_bad_rows_come_back_without_formulas_that_a_spreadsheet_would_run(
     assert notes == ["note", "'=1+1", "'@SUM(A1)", "'\t=x"]
 
 
+ODD = ["=1+1", "-20.00", "+1 (202) 5", "@SUM(A1)", "\t=x", "'=1", "''-20", "'tis", "+12025550177", "'", "plain", '=","']
+"""Cells that a spreadsheet would run, such that look like what we make of them, and others."""
+
+
+async def test_bad_rows_come_back_as_they_were_once_they_are_mended(api: Api) -> None:
+    headers = await api.key()
+    campaign_id = await draft(api, headers)
+    names = ["phone", *(f"{cell.strip()}!{n}" for n, cell in enumerate(ODD))]
+    file = io.StringIO()
+    csv.writer(file).writerows([names, ["12", *ODD], ["13", *ODD]])
+    sent, text = file.getvalue(), ""
+    # Twice bad: what goes out a second time is no different.
+    for _ in range(2):
+        taken = await send(api, headers, "imports", sent.encode(), campaign_id=campaign_id)
+        done = await finished(api, headers, taken.json()["id"])
+        assert (done["rejected"], {*done["mapping"].values()}) == (2, {*names})
+        text = (await api.client.get(f"{API}/imports/{done['id']}/rejected", headers=headers)).text
+        assert next(csv.reader(io.StringIO(text)))[-3:] == [*ABOUT]
+        for row in csv.reader(io.StringIO(text)):
+            assert len(row) == len(names) + 3
+            assert [neutralize_formula(cell) for cell in row] == row
+        sent = text
+    mended = text.replace("12,", "+12025550110,", 1).replace("13,", "+12025550111,", 1).encode()
+    taken = await send(api, headers, "imports", mended, campaign_id=campaign_id)
+    assert (await finished(api, headers, taken.json()["id"]))["accepted"] == 2
+    for row in await contacts(api, campaign_id):
+        assert row["variables"] == {name: cell.strip() for name, cell in zip(names[1:], ODD, strict=True)}
+
+
 async def test_the_same_key_imports_a_file_once_and_refuses_another_file(api: Api) -> None:
     headers = await api.key() | {"Idempotency-Key": "import-1"}
     campaign_id = await draft(api, await api.key())
@@ -280,3 +311,18 @@ async def test_numbers_that_wait_in_another_running_campaign_are_told_or_left_ou
     taken = await send(api, headers, "imports", file, campaign_id=third, elsewhere="skip")
     done = await finished(api, headers, taken.json()["id"])
     assert [done[k] for k in ("rows", "accepted", "duplicates")] == [2, 1, 1]
+
+
+async def test_a_further_number_that_waits_elsewhere_is_told_and_leaves_nobody_out(api: Api) -> None:
+    headers = await api.key()
+    first, second = [await draft(api, headers) for _ in range(2)]
+    given = [{"phones": ["+12025550110"]}]
+    await api.client.post(f"{API}/campaigns/{first}/contacts", headers=headers, json={"contacts": given})
+    async with api.db.system() as connection:
+        await connection.execute("update campaigns set status = 'running' where id = $1", first)
+    given = [{"phones": ["+12025550111", "202 555 0110"]}, {"phones": ["+12025550110", "+12025550112"]}]
+    body = {"contacts": given, "elsewhere": "skip"}
+    added = (await api.client.post(f"{API}/campaigns/{second}/contacts", headers=headers, json=body)).json()
+    assert [added[k] for k in ("accepted", "duplicates", "warned")] == [1, 1, 1]
+    told = [(e["line"], e["kind"], e["column"], e["value"]) for e in added["errors"]]
+    assert told == [(1, "warning", "phone2", "202 555 0110"), (2, "duplicate", "phone", "+12025550110")]

@@ -83,7 +83,8 @@ async def get_contact(state: Parts, principal: Reading, contact_id: UUID) -> Con
 
 @router.patch("/{contact_id}", summary="Change a contact that waits", responses=problem_responses(404, 409))
 async def patch_contact(state: Parts, principal: Writing, contact_id: UUID, body: NewContactEdit) -> ContactOut:
-    """Whether its campaign runs or not. Numbers stay: who has another one is another contact."""
+    """Whether its campaign runs or not. Numbers stay: who has another one is another contact. With another time zone,
+    one that a gate had put off is due again."""
     changed = {name: getattr(body, name) for name in body.model_fields_set}
     async with state.db.request(principal.claims()) as connection:
         edited = await edit_contact(connection, principal.org_id, ContactId(contact_id), changed, now=utc_now())

@@ -187,7 +187,8 @@ _PLACES = 1 << 20
     responses={200: {"content": {"text/csv": {}}}, **problem_responses(404)},
 )
 async def get_rejected(state: Parts, principal: Reading, import_id: UUID) -> StreamingResponse:
-    """With the line, column and reason of each; an import leaves these columns out."""
+    """With the line, column and reason of each; an import leaves these columns out. Names and cells that a spreadsheet
+    would run have an apostrophe in front, which an import of a file with these columns takes away."""
     one = await reading.load_import(state.db, principal.org_id, import_id, claims=principal.claims())
     lines = stream_rejected(state.db, principal.org_id, import_id, one.columns.names, claims=principal.claims())
     headers = {"Content-Disposition": f'attachment; filename="import-{import_id}-rejected.csv"'}

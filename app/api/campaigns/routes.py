@@ -90,7 +90,8 @@ async def get_campaign(state: Parts, principal: Reading, campaign_id: UUID) -> C
 
 @router.patch("/{campaign_id}", summary="Change a campaign that does not dial", responses=problem_responses(404, 409))
 async def patch_campaign(state: Parts, principal: Writing, campaign_id: UUID, body: NewCampaignEdit) -> CampaignOut:
-    """A draft, a scheduled or a paused one; calls under way end by what held when they began."""
+    """A draft, a scheduled or a paused one; calls under way end by what held when they began. Whom calling hours, caps,
+    consent or a veto had put off is asked again where these are other ones now."""
     edit = await read_edit(state, principal, body)
     return render_campaign(await edit_campaign(*_named(state, principal, campaign_id), edit, **_as(principal)))
 

@@ -10,6 +10,7 @@ from app.api.dependencies import Parts, require
 from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.clock import utc_now
+from campaigns.gates.again import mark_changed
 from telephony.lines.numbers import parse_number
 from telephony.toll_gate.destinations import TollGateRefused
 from telephony.toll_gate.gate import load_rules
@@ -121,11 +122,14 @@ async def get_dialing_rules(state: Parts, principal: Reading) -> DialingRulesOut
 
 @router.put("", summary="Set what may be dialed")
 async def put_dialing_rules(state: Parts, principal: Writing, body: DialingRulesIn) -> DialingRulesOut:
-    """They hold from the next dial on, for running campaigns too. What held before is kept as history."""
+    """They hold from the next dial on, for running campaigns too: whom the old ones had put off is asked again. What
+    held before is kept as history."""
     who = f"api_key {principal.api_key_id}" if principal.api_key_id else f"user {principal.user_id}"
     async with state.db.request(principal.claims()) as connection:
         await set_rules(connection, principal.org_id, body, set_by=who)
-        return render_rules(await load_rules_in_force(connection, principal.org_id, now=utc_now()))
+        rules = await load_rules_in_force(connection, principal.org_id, now=utc_now())
+        await mark_changed(connection, principal.org_id)
+    return render_rules(rules)
 
 
 @router.get("/check", summary="Whether a number may be dialed, and why not")

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from campaigns.imports.files.csv_rows import CsvFile
 from campaigns.imports.files.json_rows import JsonFile
+from campaigns.imports.files.mended import read_unmarked
 from campaigns.imports.files.rows import (
     LONGEST_ROW_BYTES,
     BrokenFile,
@@ -31,8 +32,13 @@ _FOREIGN = (
 
 
 def open_rows(file: BinaryIO, encoding: str | None = None) -> RowSource:
-    """The file's header, and its rows in blocks. `file`: seekable, the caller's to close; `encoding`: of a text file,
-    where somebody knows better. Blocks: call it off the event loop. Raises EmptyFile, BrokenFile, UnknownFormat."""
+    """The file's header, and its rows in blocks; one of bad rows that came from us as they were before. `file`:
+    seekable, the caller's to close; `encoding`: of a text file, where somebody knows better. Blocks: call it off the
+    event loop. Raises EmptyFile, BrokenFile, UnknownFormat."""
+    return read_unmarked(_open_rows(file, encoding))
+
+
+def _open_rows(file: BinaryIO, encoding: str | None) -> RowSource:
     file.seek(0)
     head = file.read(LONGEST_ROW_BYTES)
     if not head.strip():
@@ -66,6 +72,10 @@ def _check(encoding: str) -> str:
 
 def reopen_rows(file: BinaryIO, dialect: Dialect) -> RowSource:
     """The same file as it was read before."""
+    return read_unmarked(_reopen_rows(file, dialect))
+
+
+def _reopen_rows(file: BinaryIO, dialect: Dialect) -> RowSource:
     match dialect.format:
         case Format.XLSX:
             return XlsxFile(file, dialect.sheet)

@@ -9,7 +9,7 @@ from typing import Any
 from app.clock import utc_now
 from app.db import Connection
 from app.ids import CampaignId, OrgId, new_id
-from campaigns.campaigns import CampaignState, CampaignStatus, select_campaign
+from campaigns.campaigns import demand_open, keep_open, select_campaign
 from campaigns.imports.columns import FACTS, MOST_PHONES, PHONES, Columns
 from campaigns.imports.contacts import Contact, FaultKind, RowReader, as_text
 from campaigns.imports.files.rows import Block, Position, RowFault
@@ -65,8 +65,7 @@ async def add_contacts(
 ) -> Added:
     """Into a campaign that is not finished, also while it runs. Raises CampaignNotFound, CampaignState."""
     campaign = await select_campaign(connection, org_id, campaign_id)
-    if campaign.status is CampaignStatus.FINISHED:
-        raise CampaignState("The campaign is finished; make another one for these contacts.")
+    demand_open(campaign.status, campaign.deleting_at)
     rules, _ = await load_rules(connection, org_id)
     numbers = NumberReader(region or campaign.region or rules.org_country)
     reader = RowReader(_COLUMNS, numbers, Allowed(rules), utc_now())
@@ -89,6 +88,7 @@ async def add_contacts(
     share.contacts = [contact for contact in share.contacts if contact.line not in dropped]
     shared = await _tell_shared(connection, campaign_id, share)
     faults = [*faults, *shared]
+    await keep_open(connection, org_id, campaign_id)
     return Added(
         {**counts, "warned": counts["warned"] + len(shared)},
         sorted(faults, key=lambda fault: (fault.line, fault.ordinal)),

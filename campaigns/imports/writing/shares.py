@@ -62,12 +62,7 @@ async def write_contacts(
     for contact, first in repeats:
         told.tell(FaultKind.DUPLICATE, contact, f"repeats line {first.line}")
     if others and contacts:
-        elsewhere = await store.select_elsewhere(connection, list(others), [c.phone for c in contacts])
-        for contact in [c for c in contacts if c.phone in elsewhere]:
-            kind = FaultKind.DUPLICATE if skip_elsewhere else FaultKind.WARNING
-            told.tell(kind, contact, f'waits in the campaign "{others[elsewhere[contact.phone]]}" too')
-        if skip_elsewhere:
-            contacts = [contact for contact in contacts if contact.phone not in elsewhere]
+        contacts = await _tell_elsewhere(told, connection, contacts, others, skip=skip_elsewhere)
     if contacts:
         added = await store.insert_contacts(connection, org_id, campaign_id, import_id, contacts)
         if added.blocked_lines:
@@ -81,6 +76,25 @@ async def write_contacts(
                 reason = "in this campaign already" if line is None else f"repeats line {line}"
                 told.tell(FaultKind.DUPLICATE, contact, reason)
     return told.counts(), told.faults
+
+
+async def _tell_elsewhere(
+    told: Told, connection: Connection, contacts: list[Contact], others: Mapping[UUID, str], *, skip: bool
+) -> list[Contact]:
+    """→ those who go in. Nobody is left out for a further number: their own would be called by nobody."""
+    numbers = [number for contact in contacts for number in numbers_of(contact)]
+    elsewhere = await store.select_elsewhere(connection, list(others), numbers)
+    left_out: set[int] = set()
+    for contact in contacts if elsewhere else []:
+        for number in [number for number in numbers_of(contact) if number in elsewhere]:
+            own = number == contact.phone
+            kind = FaultKind.DUPLICATE if skip and own else FaultKind.WARNING
+            reason = f'waits in the campaign "{others[elsewhere[number]]}" too'
+            told.tell(kind, contact, reason, None if own else number)
+            if kind is FaultKind.DUPLICATE:
+                left_out.add(contact.line)
+                break
+    return [contact for contact in contacts if contact.line not in left_out]
 
 
 async def _tell_blocked(

@@ -149,7 +149,7 @@ async def select_other_running(connection: Connection, org_id: UUID, campaign_id
 async def select_elsewhere(
     connection: Connection, campaign_ids: Sequence[UUID], phones: Sequence[str]
 ) -> dict[str, UUID]:
-    """Numbers that wait to be called by one of these campaigns."""
+    """Numbers whose own contact waits to be called by one of these campaigns; no index knows further numbers there."""
     rows = await connection.fetch(
         """
         select c.phone, c.campaign_id from unnest($1::uuid[]) k (id) cross join unnest($2::text[]) s (phone)
