@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,12 @@ async def test_why_tells_each_campaign_that_has_the_number(desk: Desk) -> None:
     org = desk.api.org_id
     one = await add_contact(desk.api.db, org, await add_campaign(desk.api.db, org, calling={"defaults": False}))
     other = await add_contact(desk.api.db, org, await add_campaign(desk.api.db, org, status="paused"), name="Ada")
-    both = await ask_why(desk.settings, "(202) 555-0110")
+    both, more = await ask_why(desk.settings, "(202) 555-0110")
+    assert not more
     assert [answer["contact"]["id"] for answer in both] == [str(other.contact_id), str(one.contact_id)]
-    [alone] = await ask_why(desk.settings, str(one.contact_id))
+    [alone], _ = await ask_why(desk.settings, str(one.contact_id))
     assert alone["verdicts"] == both[1]["verdicts"]
-    [there] = await ask_why(desk.settings, PHONE, str(one.campaign_id))
+    [there], _ = await ask_why(desk.settings, PHONE, str(one.campaign_id))
     assert there["contact"]["id"] == str(one.contact_id)
     shown = io.StringIO()
     Console(file=shown, width=200).print(describe_why(both[0]))
@@ -84,6 +86,32 @@ async def test_why_tells_each_campaign_that_has_the_number(desk: Desk) -> None:
         "not before the campaign is started",
     ):
         assert part in shown.getvalue()
+
+
+async def test_why_finds_a_number_in_an_old_campaign_and_says_where_there_is_more(desk: Desk) -> None:
+    org, made = desk.api.org_id, []
+    for n in range(4):
+        one = await add_contact(
+            desk.api.db, org, await add_campaign(desk.api.db, org), created_at=datetime(2026, 11, 1 + n, tzinfo=UTC)
+        )
+        made.append(one)
+    [oldest], more = await ask_why(desk.settings, PHONE, str(made[0].campaign_id), limit=1)
+    assert (oldest["contact"]["id"], more) == (str(made[0].contact_id), False)
+    some = await desk.type(contacts, "why", PHONE, "--json", "--limit", "3")
+    assert [json.loads(line)["contact"]["id"] for line in some.stdout.splitlines()] == [
+        str(one.contact_id) for one in made[:0:-1]
+    ]
+    assert "More contacts have the number +12025550110" in some.stderr
+    assert "More" not in (await desk.type(contacts, "why", PHONE, "--limit", "4")).stderr
+
+
+async def test_why_finds_a_further_number_that_was_never_dialed(desk: Desk) -> None:
+    phones = [PHONE, "+12025550118"]
+    one = await add_contact(
+        desk.api.db, desk.api.org_id, await add_campaign(desk.api.db, desk.api.org_id), phones=phones
+    )
+    [answer], _ = await ask_why(desk.settings, "(202) 555-0118")
+    assert answer["contact"]["id"] == str(one.contact_id)
 
 
 async def test_why_of_nobody_says_so(desk: Desk) -> None:

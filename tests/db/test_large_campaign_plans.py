@@ -44,7 +44,9 @@ QUESTIONS: dict[str, Ask] = {
         c, o, g, status="blocked", after="", limit=51
     ),
     "those in flight": lambda c, o, g: contact_store.select_contacts(c, o, g, status="in-flight", after="", limit=51),
-    "whose number it is": lambda c, o, g: contact_store.select_contacts_of(c, o, "+15550000007", limit=20),
+    "whose number it is": lambda c, o, g: contact_store.select_contacts_of(
+        c, o, "+15550000007", campaign_id=None, status=None, before=None, limit=20
+    ),
     "its first dials": lambda c, o, g: watch_store.count_canary(c, g, first=100),
     "its last calls": lambda c, o, g: watch_store.count_recent_calls(
         c, g, window_seconds=600, window_calls=20, calls=50
@@ -157,6 +159,36 @@ async def test_no_question_about_a_campaign_reads_a_large_table_from_end_to_end(
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+READ = """
+    select pg_stat_get_xact_numscans('contacts_further_phones'::regclass) as by_index,
+           pg_stat_get_xact_tuples_returned('contacts'::regclass) as one_by_one
+"""
+"""What this connection read since it told Postgres last."""
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_a_further_number_is_found_by_its_index(
+    db: Database, org: OrgId, world: tuple[CampaignId, CampaignId], mode: str
+) -> None:
+    async with db.system() as connection:
+        await connection.execute(
+            """
+            update contacts set phones = array[phone, '+1666' || right(phone, 7)]
+            where campaign_id = $1 and phone like '+15550____00'
+            """,
+            world[1],
+        )
+    async with db.system() as connection:
+        await connection.execute("analyze contacts")
+    async with db.request(await claims_of(db, org)) as connection:
+        await connection.execute(f"set local plan_cache_mode = {mode}")
+        before = await connection.fetchrow(READ)
+        ids = await connection.fetch("select private.contacts_with_number($1, $2)", org, "+16660000700")
+        after = await connection.fetchrow(READ)
+    assert len(ids) == 1
+    assert (after["by_index"] - before["by_index"], after["one_by_one"] - before["one_by_one"]) == (1, 0)
+
+
 async def test_what_looks_after_all_campaigns_reads_only_what_it_changes(
     db: Database, world: tuple[CampaignId, CampaignId], mode: str
 ) -> None:

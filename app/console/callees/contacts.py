@@ -40,14 +40,18 @@ class NobodyThere(NotFound):
 def why(
     who: Annotated[str, typer.Argument(metavar="PHONE|ID", help="A number, in any campaign, or the id of a contact.")],
     campaign: Annotated[str | None, typer.Option("--campaign", help="Only in this campaign.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Of a number: how many contacts at most.")] = MOST_TOLD,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each contact.")] = False,
 ) -> None:
-    """Every gate in order with its verdict, and when the contact may be called next."""
-    for answer in asyncio.run(ask_why(Settings.load(), who, campaign)):
+    """Every gate in order with its verdict, and when the contact may be called next; of a number the newest first."""
+    answers, more = asyncio.run(ask_why(Settings.load(), who, campaign, limit))
+    for answer in answers:
         if as_json:
             say(json.dumps(answer))
         else:
             show(describe_why(answer))
+    if more:
+        typer.echo(f"More contacts have the number {who}: name one --campaign, or a higher --limit.", err=True)
 
 
 @contacts.command("list")
@@ -117,33 +121,46 @@ def tell_contact(contact: Mapping[str, Any], *, as_json: bool) -> None:
     tell(contact, f"{told}\n{more}".strip(), as_json=as_json)
 
 
-async def ask_why(settings: Settings, who: str, campaign: str | None = None) -> list[dict[str, Any]]:
-    """What the api says of the contact, or of everyone with that number. Raises NobodyThere, ApiRefused."""
+async def ask_why(
+    settings: Settings, who: str, campaign: str | None = None, limit: int = MOST_TOLD
+) -> tuple[list[dict[str, Any]], bool]:
+    """What the api says of the contact, or of those with that number, up to `limit` of them; and whether there are
+    more. Raises NobodyThere, ApiRefused."""
     async with open_client(settings) as client:
-        ids = [who] if _is_id(who) else await _find(client, who, campaign)
-        return [await ask(client, "GET", f"/contacts/{contact_id}/why") for contact_id in ids]
+        ids, more = ([who], False) if _is_id(who) else await _find(client, who, campaign, limit)
+        return [await ask(client, "GET", f"/contacts/{contact_id}/why") for contact_id in ids], more
 
 
 async def list_contacts(settings: Settings, campaign: str, status: str | None, limit: int) -> list[dict[str, Any]]:
-    asked: dict[str, Any] = {"campaign_id": campaign, **({"status": status} if status else {})}
-    found: list[dict[str, Any]] = []
+    asked = {"campaign_id": campaign, **({"status": status} if status else {})}
     async with open_client(settings) as client:
-        while len(found) < limit:
-            page = await ask(client, "GET", "/contacts", params={**asked, "limit": min(PAGE, limit - len(found))})
-            found += page["data"]
-            if page["next_cursor"] is None:
-                break
-            asked["cursor"] = page["next_cursor"]
+        found, _ = await _read_pages(client, asked, limit)
     return found
 
 
-async def _find(client: httpx.AsyncClient, phone: str, campaign: str | None) -> list[str]:
-    asked = {"phone": phone, "limit": MOST_TOLD, **({"campaign_id": campaign} if campaign else {})}
-    found = await ask(client, "GET", "/contacts", params=asked)
-    if not found["data"]:
+async def _find(client: httpx.AsyncClient, phone: str, campaign: str | None, limit: int) -> tuple[list[str], bool]:
+    asked = {"phone": phone, **({"campaign_id": campaign} if campaign else {})}
+    found, more = await _read_pages(client, asked, limit)
+    if not found:
         where = "this campaign" if campaign else "any campaign"
         raise NobodyThere(f"No contact of {where} has the number {phone}.")
-    return [contact["id"] for contact in found["data"]]
+    return [contact["id"] for contact in found], more
+
+
+async def _read_pages(
+    client: httpx.AsyncClient, asked: Mapping[str, Any], limit: int
+) -> tuple[list[dict[str, Any]], bool]:
+    """Up to `limit` contacts, and whether there are more."""
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        params = {**asked, "limit": min(PAGE, limit - len(found)), **({"cursor": cursor} if cursor else {})}
+        page = await ask(client, "GET", "/contacts", params=params)
+        found += page["data"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    return found, cursor is not None
 
 
 def _is_id(text: str) -> bool:
