@@ -56,6 +56,7 @@ QUESTIONS: dict[str, Ask] = {
     "who is due last": lambda c, o, g: progress_store.select_last_due(c, o, g),
     "its open attempts": lambda c, o, g: progress_store.count_open_attempts(c, o, g),
     "its events": lambda c, o, g: event_store.select_feed(c, o, g, after=(1, 0), horizon=2**60, limit=200),
+    "whether events are held back": lambda c, o, g: event_store.is_held_back(c, o, g, horizon=2**60),
     "some contacts to delete": lambda c, o, g: store.delete_contacts(c, o, g, after="", limit=100),
 }
 
