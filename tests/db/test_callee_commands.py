@@ -178,6 +178,64 @@ async def test_a_contact_is_changed_and_taken_out_with_a_reason(desk: Desk) -> N
         await desk.type(contacts, "edit", one, "--var", "day")
 
 
+async def test_a_contact_is_added_to_a_campaign_that_runs_and_is_called_by_it(desk: Desk) -> None:
+    campaign = str(await add_campaign(desk.api.db, desk.api.org_id, calling={"defaults": False}))
+    words = ("--phone", "(202) 555-0118", "--phone", "202 555 0119", "--name", "Ada Bell", "--time-zone")
+    more = (
+        "America/Chicago",
+        "--variable",
+        "day=June 1",
+        "--var",
+        "room=2=b",
+        "--consent-at",
+        "2026-03-01T00:00+00:00",
+    )
+    added = await desk.type(contacts, "add", campaign, *words, *more, "--json")
+    assert (added.exit_code, json.loads(added.stdout)["accepted"]) == (0, 1)
+    [answer], _ = await ask_why(desk.settings, "+12025550119", campaign)
+    there = answer["contact"]
+    assert (there["phones"], there["name"]) == (["+12025550118", "+12025550119"], "Ada Bell")
+    assert (there["time_zone"], there["variables"]) == ("America/Chicago", {"day": "June 1", "room": "2=b"})
+    assert there["consent_at"] == "2026-03-01T00:00:00Z"
+    assert answer["summary"] == "called as soon as a line is free"
+
+
+async def test_who_cannot_be_added_is_told_why(desk: Desk) -> None:
+    campaign = str(await add_campaign(desk.api.db, desk.api.org_id))
+
+    async def add(*words: str) -> tuple[int, str]:
+        done = await desk.type(contacts, "add", campaign, *words)
+        return done.exit_code, done.stdout
+
+    assert await add("--phone", PHONE) == (0, "+12025550110 is in.\n")
+    assert await add("--phone", PHONE) == (
+        1,
+        "+12025550110 was not added.\nphone +12025550110: in this campaign already\n",
+    )
+    code, told = await add("--phone", "12")
+    assert code == 1
+    assert told.startswith("12 was not added.\nphone 12: ")
+    code, told = await add("--phone", "+12025550117", "--time-zone", "Atlantis")
+    assert code == 1
+    assert "time_zone Atlantis: no time zone; write it like America/New_York" in told
+    await desk.type(dnc, "add", "+12025550116")
+    code, told = await add("--phone", "+12025550116")
+    assert (code, told.splitlines()) == (
+        0,
+        ["+12025550116 is in, and blocked.", "phone +12025550116: on the do-not-call list: never dialed"],
+    )
+    with pytest.raises(BadOption, match="no time"):
+        await add("--phone", PHONE, "--consent-at", "soon")
+    with pytest.raises(BadOption, match="NAME=VALUE"):
+        await add("--phone", PHONE, "--variable", "day")
+    with pytest.raises(ApiRefused, match="elsewhere"):
+        await add("--phone", PHONE, "--elsewhere", "perhaps")
+    async with desk.api.db.system() as connection:
+        await connection.execute("update campaigns set status = 'finished'")
+    with pytest.raises(ApiRefused, match="finished"):
+        await add("--phone", "+12025550118")
+
+
 async def test_every_command_of_the_list_tells_programs_json(desk: Desk) -> None:
     added = json.loads((await desk.type(dnc, "add", PHONE, "--reason", "asked", "--json")).stdout)
     assert (added["phone"], added["reason"]) == (PHONE, "asked")

@@ -159,7 +159,6 @@ async def test_no_question_about_a_campaign_reads_a_large_table_from_end_to_end(
     assert not {name: scans for name, scans in found.items() if scans}
 
 
-@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 READ = """
     select pg_stat_get_xact_numscans('contacts_further_phones'::regclass) as by_index,
            pg_stat_get_xact_tuples_returned('contacts'::regclass) as one_by_one
@@ -190,6 +189,7 @@ async def test_a_further_number_is_found_by_its_index(
     assert (after["by_index"] - before["by_index"], after["one_by_one"] - before["one_by_one"]) == (1, 0)
 
 
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
 async def test_what_looks_after_all_campaigns_reads_only_what_it_changes(
     db: Database, world: tuple[CampaignId, CampaignId], mode: str
 ) -> None:

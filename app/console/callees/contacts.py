@@ -1,5 +1,5 @@
 """`trunkline contacts`: whom a campaign calls (`list`), why somebody is called or not (`why PHONE|ID`), and one contact
-changed or taken out (`edit`, `remove`)."""
+added, changed or taken out (`add`, `edit`, `remove`)."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.console.campaigns.options import BadOption, read_instant
+from app.console.campaigns.options import BadOption, CampaignId, Elsewhere, Region, read_instant
 from app.console.campaigns.tables import make_table
 from app.console.client import ask, open_client, read_id, request
 from app.console.screen import AsJson, say, show, tell
@@ -70,6 +70,51 @@ def show_contacts(
     keys = ("id", "next_phone", "status", "due_at", "attempts_made", "name", "disposition", "blocked_by")
     rows = ([one[key] if key != "due_at" or one["status"] == "waiting" else "" for key in keys] for one in found)
     show(make_table(("ID", "NUMBER", "STATUS", "DUE", "CALLS", "NAME", "OUTCOME", "BLOCKED BY"), rows))
+
+
+@contacts.command("add")
+def add(
+    campaign: CampaignId,
+    phones: Annotated[
+        list[str], typer.Option("--phone", help="Again for further ones, in the order they are tried: 9 at the most.")
+    ],
+    name: Annotated[str | None, typer.Option("--name")] = None,
+    variables: Annotated[
+        list[str] | None, typer.Option("--variable", "--var", help="What the agent may know: day=Tuesday.")
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option("--time-zone", "--zone", help="Their own time zone: America/New_York.")
+    ] = None,
+    consent_at: Annotated[
+        str | None, typer.Option("--consent-at", help="Since when they agree: 2026-03-01, by this machine's clock.")
+    ] = None,
+    consent_expires_at: Annotated[str | None, typer.Option("--consent-expires-at", help="Until when.")] = None,
+    consent_source: Annotated[str | None, typer.Option("--consent-source", help="Where they said so.")] = None,
+    region: Region = None,
+    elsewhere: Elsewhere = "warn",
+    as_json: AsJson = False,
+) -> None:
+    """Add one to a campaign, also while it runs; with the checks of an import. Exit status 1 where it did not go in."""
+    contact = {
+        "phones": phones,
+        "name": name,
+        "time_zone": zone,
+        "consent_at": read_instant(consent_at),
+        "consent_expires_at": read_instant(consent_expires_at),
+        "consent_source": consent_source,
+        "variables": {key: value or "" for key, value in map(read_variable, variables or [])},
+    }
+    body = {"contacts": [contact], "region": region, "elsewhere": elsewhere}
+    added = request("POST", f"/campaigns/{campaign}/contacts", json=body)
+    tell(added, tell_added(phones[0], added), as_json=as_json)
+    raise typer.Exit(0 if added["accepted"] else 1)
+
+
+def tell_added(phone: str, added: Mapping[str, Any]) -> str:
+    """What became of it, and what is to be said of it."""
+    what = "is in, and blocked" if added["blocked"] else "is in" if added["accepted"] else "was not added"
+    faults = (f"{fault['column']} {fault['value']}: {fault['reason']}" for fault in added["errors"])
+    return "\n".join((f"{phone} {what}.", *faults))
 
 
 @contacts.command("edit")
