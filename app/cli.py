@@ -160,7 +160,7 @@ def campaign(context: typer.Context) -> None:
 
 @app.command(context_settings=FORWARDS, add_help_option=False)
 def contacts(context: typer.Context) -> None:
-    """Contacts: list them, and why each is called or not."""
+    """Contacts: list them, why each is called or not; add, change and take out single ones."""
     from app.console.callees.contacts import contacts as commands
 
     commands(context.args or ["--help"], prog_name="trunkline contacts")
@@ -180,6 +180,14 @@ def rules(context: typer.Context) -> None:
     from app.console.dialing_rules import rules as commands
 
     commands(context.args or ["--help"], prog_name="trunkline rules")
+
+
+@app.command(context_settings=FORWARDS, add_help_option=False)
+def lanes(context: typer.Context) -> None:
+    """Lanes: how fast is dialed and how many calls at once, by trunk, carrier account and number, and in all."""
+    from app.console.lanes import lanes as commands
+
+    commands(context.args or ["--help"], prog_name="trunkline lanes")
 
 
 @app.command(context_settings=FORWARDS, add_help_option=False)

@@ -88,19 +88,38 @@ async def select_contacts(
     )
 
 
-async def select_contacts_of(connection: Connection, org_id: UUID, phone: str, *, limit: int) -> Sequence[Row]:
-    """By first number in each campaign of the organization, and by the numbers that were dialed."""
+async def select_contacts_of(
+    connection: Connection,
+    org_id: UUID,
+    phone: str,
+    *,
+    campaign_id: UUID | None,
+    status: str | None,
+    before: tuple[datetime, UUID] | None,
+    limit: int,
+) -> Sequence[Row]:
+    """By first number in each campaign of the organization, by further numbers, and by those that were dialed; the
+    newest first, from before (created_at, id) on."""
     return await connection.fetch(
         """
         select c.* from contacts c
         where c.org_id = $1 and c.id in (
           select f.id from campaigns g join contacts f on f.campaign_id = g.id and f.phone = $2 where g.org_id = $1
           union
+          select private.contacts_with_number($1, $2)
+          union
           select a.contact_id from attempts a where a.org_id = $1 and a.phone = $2 and a.dialed_at is not null
         )
-        order by c.created_at desc, c.id desc limit $3
+          and ($3::uuid is null or c.campaign_id = $3)
+          and ($4::text is null or c.status = $4)
+          and ($5::timestamptz is null or (c.created_at, c.id) < ($5, $6::uuid))
+        order by c.created_at desc, c.id desc limit $7
         """,
         org_id,
         phone,
+        campaign_id,
+        status,
+        before[0] if before else None,
+        before[1] if before else None,
         limit,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from app.db import Connection, Row
 from app.errors import Conflict, InvalidInput, NotFound
@@ -146,9 +147,21 @@ async def list_contacts(
     return [read_contact(row) for row in rows]
 
 
-async def find_contacts(connection: Connection, org_id: OrgId, phone: E164, *, limit: int) -> list[Contact]:
-    """Everyone in any campaign whose first number this is, or who was dialed at it; the newest first."""
-    rows = await contact_store.select_contacts_of(connection, org_id, phone, limit=limit)
+async def find_contacts(
+    connection: Connection,
+    org_id: OrgId,
+    phone: E164,
+    *,
+    campaign_id: CampaignId | None = None,
+    status: ContactStatus | None = None,
+    before: tuple[datetime, UUID] | None = None,
+    limit: int,
+) -> list[Contact]:
+    """Everyone who has this number, as the first or a further one, or was dialed at it: in any campaign, or in that
+    one; the newest first, from before (created_at, id) on."""
+    rows = await contact_store.select_contacts_of(
+        connection, org_id, phone, campaign_id=campaign_id, status=status, before=before, limit=limit
+    )
     return [read_contact(row) for row in rows]
 
 

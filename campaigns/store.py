@@ -13,6 +13,16 @@ _CAMPAIGN = """
     from campaigns c join teams t on t.id = c.team_id join numbers n on n.id = c.from_number_id
 """
 
+CANARY_LEFT = """
+    case when c.canary_status = 'dialing' then (c.canary ->> 'contacts')::int - (
+      select count(*) from attempts a
+      where a.campaign_id = c.id and a.claimed_at >= c.resumed_at and a.status <> 'released'
+        -- whom a gate forbade is no dial, and the verdict waits for dials
+        and (a.status <> 'settled' or a.dialed_at is not null)
+    ) end
+"""
+"""Of a campaign `c`: how many more it may dial before its canary is judged; null where it has none."""
+
 
 async def select_team(connection: Connection, org_id: UUID, slug: str) -> Row | None:
     """The team, `published`: whether a version of it is, and by how many `criteria` that one is judged."""

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.db import Connection, Row
+from campaigns.store import CANARY_LEFT
 
 
 async def select_policy(connection: Connection, campaign_id: UUID) -> Row | None:
@@ -19,11 +20,12 @@ async def select_policy(connection: Connection, campaign_id: UUID) -> Row | None
 
 
 async def select_circumstances(connection: Connection, contact_id: UUID, *, beat_seconds: float) -> Row | None:
-    """What a dial depends on beside the gates: `mode` of the campaign, `idle` operators who take its calls; and the
+    """What a dial depends on beside the gates: `mode` of the campaign, its rule of the `canary` and how many dials it
+    has left before that is judged (`canary_left`, null without one), `idle` operators who take its calls; and the
     contact's last try: `status`, `detail` and the gate that it was `put_off_by`, None where there was none."""
     return await connection.fetchrow(
-        """
-        select c.mode, a.status, a.detail, a.put_off_by,
+        f"""
+        select c.mode, c.canary, {CANARY_LEFT} as canary_left, a.status, a.detail, a.put_off_by,
                (select count(*) from operators o
                 where o.org_id = c.org_id and o.state = 'available' and (o.campaigns is null or c.id = any(o.campaigns))
                   and o.beat_at > now() - make_interval(secs => $2)) as idle
@@ -34,7 +36,7 @@ async def select_circumstances(connection: Connection, contact_id: UUID, *, beat
           order by claimed_at desc, ordinal desc limit 1
         ) a on true
         where t.id = $1
-        """,
+        """,  # noqa: S608  # our own constant
         contact_id,
         beat_seconds,
     )

@@ -56,6 +56,21 @@ async def select_feed(
     )
 
 
+async def is_held_back(connection: Connection, org_id: UUID, campaign_id: UUID, *, horizon: int) -> bool:
+    """Whether it has events at or above `horizon`, which `select_feed` does not give yet."""
+    return bool(
+        await connection.fetchval(
+            """
+            select exists (select from campaign_events
+                           where org_id = $1 and campaign_id = $2 and tx >= $3::text::xid8)
+            """,
+            org_id,
+            campaign_id,
+            str(horizon),
+        )
+    )
+
+
 async def delete_old_events(connection: Connection, *, days: int, limit: int) -> None:
     """Some of what is older than anybody comes back for."""
     await connection.execute(

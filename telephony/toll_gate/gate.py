@@ -57,30 +57,12 @@ class Gate:
         clock = await store.lock_counts(connection, self.org_id)
         at = now or clock
         windows = {w.key: w for dial in wanted for w in counting_windows(self.policy, dial.to, dial.destination)}
-        seen = await self._look(connection, windows, numbers, at)
+        if self.policy.spend is not None:
+            await store.settle_charges(connection, self.org_id)
+        seen = await _look(connection, self.org_id, self.policy, list(windows), numbers, at)
         verdicts, tally = admit(self.policy, wanted, seen, now=at)
         await self._write(connection, windows, tally, at)
         return verdicts
-
-    async def _look(
-        self, connection: Connection, windows: dict[str, Window], numbers: Sequence[E164], at: datetime
-    ) -> Seen:
-        buckets: dict[str, dict[datetime, int]] = {}
-        if windows:
-            for row in await store.select_counts(connection, self.org_id, list(windows)):
-                buckets.setdefault(row["key"], {})[row["bucket"]] = row["dials"]
-        often: dict[tuple[E164, int], int] = {}
-        for seconds, _ in self.policy.per_number.windows():
-            since = at - timedelta(seconds=seconds)
-            for row in await store.select_number_counts(connection, self.org_id, list(set(numbers)), since=since):
-                often[E164(row["to_number"]), seconds] = row["dials"]
-        if self.policy.spend is None:
-            return Seen(buckets, often)
-        await store.settle_charges(connection, self.org_id)
-        spent = await store.select_spend(
-            connection, self.org_id, currency=self.policy.spend.currency, today=at.astimezone(UTC).date()
-        )
-        return Seen(buckets, often, spent["day"], spent["month"])
 
     async def _write(self, connection: Connection, windows: dict[str, Window], tally: Tally, at: datetime) -> None:
         counted = [windows[key] for key in sorted(tally.counts)]
@@ -103,6 +85,45 @@ class Gate:
                 rates=[rate for rate, _ in tally.charges.values()],
                 charges=[charge for _, charge in tally.charges.values()],
             )
+
+
+async def _look(
+    connection: Connection,
+    org_id: OrgId,
+    policy: DialingPolicy,
+    window_keys: Sequence[str],
+    numbers: Sequence[E164],
+    at: datetime,
+) -> Seen:
+    buckets: dict[str, dict[datetime, int]] = {}
+    if window_keys:
+        for row in await store.select_counts(connection, org_id, window_keys):
+            buckets.setdefault(row["key"], {})[row["bucket"]] = row["dials"]
+    often: dict[tuple[E164, int], int] = {}
+    for seconds, _ in policy.per_number.windows():
+        since = at - timedelta(seconds=seconds)
+        for row in await store.select_number_counts(connection, org_id, list(set(numbers)), since=since):
+            often[E164(row["to_number"]), seconds] = row["dials"]
+    if policy.spend is None:
+        return Seen(buckets, often)
+    spent = await store.select_spend(
+        connection, org_id, currency=policy.spend.currency, today=at.astimezone(UTC).date()
+    )
+    return Seen(buckets, often, spent["day"], spent["month"])
+
+
+async def find_limit(
+    connection: Connection, org_id: OrgId, rules: DialingRules, policy: DialingPolicy, to: E164, *, now: datetime
+) -> DialLimitReached | None:
+    """Why a dial to this number would have to wait now, for who only asks: nothing is locked, counted or settled, so
+    money is what it was at the last dial. None: it would not, or `to` does not pass the rules anyway."""
+    if not policy.has_limits or rules.why_not(to) is not None:
+        return None
+    dial = Wanted(to, rules.check(to), CallId(new_id()))
+    windows = counting_windows(policy, to, dial.destination)
+    seen = await _look(connection, org_id, policy, [window.key for window in windows], [to], now)
+    [limit], _ = admit(policy, [dial], seen, now=now)
+    return limit
 
 
 async def open_gate(connection: Connection, org_id: OrgId, from_number_id: NumberId) -> Gate:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.api.wire.pages import write_text_cursor
 from app.auth.principal import Role
 from app.ids import CampaignId, new_id
 from campaigns.contacts import remove_contact
@@ -44,6 +45,49 @@ async def test_a_number_is_found_in_every_campaign_also_where_it_is_not_the_firs
         await add_dial(connection, second, datetime.now(UTC))
     found = await api.client.get(CONTACTS, headers=await api.key(), params={"phone": "(202) 555-0110"})
     assert {contact["id"] for contact in found.json()["data"]} == {str(one.contact_id), str(other.contact_id)}
+
+
+async def test_a_number_s_contacts_are_filtered_before_they_are_counted_and_come_in_pages(api: Api) -> None:
+    made: list[str] = []
+    for n in range(5):
+        campaign = await add_campaign(api.db, api.org_id)
+        status = "blocked" if n == 1 else "waiting"
+        one = await add_contact(
+            api.db, api.org_id, campaign, created_at=datetime(2026, 11, 1 + n, tzinfo=UTC), status=status
+        )
+        made.append(str(one.contact_id))
+        if n == 0:
+            oldest = campaign
+    headers = await api.key(Role.VIEWER)
+
+    async def ask(**asked: str | int) -> tuple[list[str], str | None]:
+        answer = await api.client.get(CONTACTS, headers=headers, params={"phone": "+12025550110", "limit": 1} | asked)
+        body = answer.json()
+        return [contact["id"] for contact in body["data"]], body["next_cursor"]
+
+    assert await ask(campaign_id=str(oldest)) == ([made[0]], None)
+    assert await ask(status="blocked") == ([made[1]], None)
+    assert await ask(campaign_id=str(oldest), status="blocked") == ([], None)
+    found, cursor = await ask(limit=2)
+    while cursor is not None:
+        page, cursor = await ask(limit=2, cursor=cursor)
+        found += page
+    assert found == made[::-1]
+    # The other list's cursor is none of this one.
+    crooked = {"phone": "+12025550110", "cursor": write_text_cursor("+12025550110")}
+    assert_problem(await api.client.get(CONTACTS, headers=headers, params=crooked), 422, "invalid_input")
+
+
+async def test_a_further_number_is_found_before_it_was_ever_dialed_and_only_by_its_own(api: Api) -> None:
+    phones = ["+12025550110", "+12025550111", "+12025550112"]
+    one = await add_contact(api.db, api.org_id, await add_campaign(api.db, api.org_id), phones=phones)
+    await add_contact(api.db, api.org_id, one.campaign_id, "+12025550119")
+    stranger = await api.key(Role.OWNER, org_id=await api.other_organization())
+    for phone in phones:
+        found = await api.client.get(CONTACTS, headers=await api.key(Role.VIEWER), params={"phone": phone})
+        assert [contact["id"] for contact in found.json()["data"]] == [str(one.contact_id)], phone
+        hidden = await api.client.get(CONTACTS, headers=stranger, params={"phone": phone})
+        assert hidden.json()["data"] == []
 
 
 async def test_without_a_campaign_or_a_number_nothing_is_listed(api: Api) -> None:

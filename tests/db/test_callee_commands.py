@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,12 @@ async def test_why_tells_each_campaign_that_has_the_number(desk: Desk) -> None:
     org = desk.api.org_id
     one = await add_contact(desk.api.db, org, await add_campaign(desk.api.db, org, calling={"defaults": False}))
     other = await add_contact(desk.api.db, org, await add_campaign(desk.api.db, org, status="paused"), name="Ada")
-    both = await ask_why(desk.settings, "(202) 555-0110")
+    both, more = await ask_why(desk.settings, "(202) 555-0110")
+    assert not more
     assert [answer["contact"]["id"] for answer in both] == [str(other.contact_id), str(one.contact_id)]
-    [alone] = await ask_why(desk.settings, str(one.contact_id))
+    [alone], _ = await ask_why(desk.settings, str(one.contact_id))
     assert alone["verdicts"] == both[1]["verdicts"]
-    [there] = await ask_why(desk.settings, PHONE, str(one.campaign_id))
+    [there], _ = await ask_why(desk.settings, PHONE, str(one.campaign_id))
     assert there["contact"]["id"] == str(one.contact_id)
     shown = io.StringIO()
     Console(file=shown, width=200).print(describe_why(both[0]))
@@ -84,6 +86,32 @@ async def test_why_tells_each_campaign_that_has_the_number(desk: Desk) -> None:
         "not before the campaign is started",
     ):
         assert part in shown.getvalue()
+
+
+async def test_why_finds_a_number_in_an_old_campaign_and_says_where_there_is_more(desk: Desk) -> None:
+    org, made = desk.api.org_id, []
+    for n in range(4):
+        one = await add_contact(
+            desk.api.db, org, await add_campaign(desk.api.db, org), created_at=datetime(2026, 11, 1 + n, tzinfo=UTC)
+        )
+        made.append(one)
+    [oldest], more = await ask_why(desk.settings, PHONE, str(made[0].campaign_id), limit=1)
+    assert (oldest["contact"]["id"], more) == (str(made[0].contact_id), False)
+    some = await desk.type(contacts, "why", PHONE, "--json", "--limit", "3")
+    assert [json.loads(line)["contact"]["id"] for line in some.stdout.splitlines()] == [
+        str(one.contact_id) for one in made[:0:-1]
+    ]
+    assert "More contacts have the number +12025550110" in some.stderr
+    assert "More" not in (await desk.type(contacts, "why", PHONE, "--limit", "4")).stderr
+
+
+async def test_why_finds_a_further_number_that_was_never_dialed(desk: Desk) -> None:
+    phones = [PHONE, "+12025550118"]
+    one = await add_contact(
+        desk.api.db, desk.api.org_id, await add_campaign(desk.api.db, desk.api.org_id), phones=phones
+    )
+    [answer], _ = await ask_why(desk.settings, "(202) 555-0118")
+    assert answer["contact"]["id"] == str(one.contact_id)
 
 
 async def test_why_of_nobody_says_so(desk: Desk) -> None:
@@ -148,6 +176,64 @@ async def test_a_contact_is_changed_and_taken_out_with_a_reason(desk: Desk) -> N
         await desk.type(contacts, "remove", one)
     with pytest.raises(BadOption, match="NAME=VALUE"):
         await desk.type(contacts, "edit", one, "--var", "day")
+
+
+async def test_a_contact_is_added_to_a_campaign_that_runs_and_is_called_by_it(desk: Desk) -> None:
+    campaign = str(await add_campaign(desk.api.db, desk.api.org_id, calling={"defaults": False}))
+    words = ("--phone", "(202) 555-0118", "--phone", "202 555 0119", "--name", "Ada Bell", "--time-zone")
+    more = (
+        "America/Chicago",
+        "--variable",
+        "day=June 1",
+        "--var",
+        "room=2=b",
+        "--consent-at",
+        "2026-03-01T00:00+00:00",
+    )
+    added = await desk.type(contacts, "add", campaign, *words, *more, "--json")
+    assert (added.exit_code, json.loads(added.stdout)["accepted"]) == (0, 1)
+    [answer], _ = await ask_why(desk.settings, "+12025550119", campaign)
+    there = answer["contact"]
+    assert (there["phones"], there["name"]) == (["+12025550118", "+12025550119"], "Ada Bell")
+    assert (there["time_zone"], there["variables"]) == ("America/Chicago", {"day": "June 1", "room": "2=b"})
+    assert there["consent_at"] == "2026-03-01T00:00:00Z"
+    assert answer["summary"] == "called as soon as a line is free"
+
+
+async def test_who_cannot_be_added_is_told_why(desk: Desk) -> None:
+    campaign = str(await add_campaign(desk.api.db, desk.api.org_id))
+
+    async def add(*words: str) -> tuple[int, str]:
+        done = await desk.type(contacts, "add", campaign, *words)
+        return done.exit_code, done.stdout
+
+    assert await add("--phone", PHONE) == (0, "+12025550110 is in.\n")
+    assert await add("--phone", PHONE) == (
+        1,
+        "+12025550110 was not added.\nphone +12025550110: in this campaign already\n",
+    )
+    code, told = await add("--phone", "12")
+    assert code == 1
+    assert told.startswith("12 was not added.\nphone 12: ")
+    code, told = await add("--phone", "+12025550117", "--time-zone", "Atlantis")
+    assert code == 1
+    assert "time_zone Atlantis: no time zone; write it like America/New_York" in told
+    await desk.type(dnc, "add", "+12025550116")
+    code, told = await add("--phone", "+12025550116")
+    assert (code, told.splitlines()) == (
+        0,
+        ["+12025550116 is in, and blocked.", "phone +12025550116: on the do-not-call list: never dialed"],
+    )
+    with pytest.raises(BadOption, match="no time"):
+        await add("--phone", PHONE, "--consent-at", "soon")
+    with pytest.raises(BadOption, match="NAME=VALUE"):
+        await add("--phone", PHONE, "--variable", "day")
+    with pytest.raises(ApiRefused, match="elsewhere"):
+        await add("--phone", PHONE, "--elsewhere", "perhaps")
+    async with desk.api.db.system() as connection:
+        await connection.execute("update campaigns set status = 'finished'")
+    with pytest.raises(ApiRefused, match="finished"):
+        await add("--phone", "+12025550118")
 
 
 async def test_every_command_of_the_list_tells_programs_json(desk: Desk) -> None:

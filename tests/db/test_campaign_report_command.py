@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -25,6 +26,7 @@ from app.settings import Settings
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
 from tests.conftest import free_port
 from tests.db.api_world import Api, api_settings, open_api, until
+from tests.db.event_reader import read_events
 from tests.db.outcome_world import add_attempt, add_campaign, add_contacts, run
 
 pytestmark = pytest.mark.db
@@ -84,17 +86,75 @@ async def test_a_campaign_is_watched_until_it_is_finished(desk: Desk, terminal: 
         assert part in shown.getvalue()
 
 
-async def test_events_go_on_after_the_last_one_when_the_stream_breaks(desk: Desk) -> None:
-    async def tell(n: int) -> None:
-        event = AttemptEvent(desk.api.org_id, desk.campaign, CampaignEventKind.ATTEMPT_SETTLED, data={"n": n})
-        async with desk.api.db.system() as connection:
-            await record_attempt_events(connection, [event])
+def lines_of(shown: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in shown.getvalue().splitlines()]
 
+
+async def tell_settled(desk: Desk, n: int) -> None:
+    event = AttemptEvent(desk.api.org_id, desk.campaign, CampaignEventKind.ATTEMPT_SETTLED, data={"n": n})
+    async with desk.api.db.system() as connection:
+        await record_attempt_events(connection, [event])
+
+
+async def test_events_are_watched_until_the_last_one_came_however_long_it_is_held_back(desk: Desk) -> None:
+    shown, counts = io.StringIO(), io.StringIO()
+    ids = (desk.settings, str(desk.campaign))
+    watching = asyncio.create_task(watch_campaign(*ids, Console(file=shown), as_events=True))
+    counting = asyncio.create_task(watch_campaign(*ids, Console(file=counts), as_events=False))
+
+    async def seen() -> bool:
+        return '"status": "running"' in shown.getvalue() and bool(counts.getvalue())
+
+    async def finished() -> bool:
+        return '"status": "finished"' in shown.getvalue()
+
+    await until(seen)
+    async with desk.api.db.system() as other:
+        await other.fetchval("select pg_current_xact_id()")  # a transaction that writes, somewhere
+        await tell_settled(desk, 1)
+        await desk.finish()
+        await until(finished)
+        await asyncio.wait_for(counting, 10)  # who wants no events waits for none
+        done, _ = await asyncio.wait([watching], timeout=2)
+        assert not done
+        assert "attempt.settled" not in shown.getvalue()
+    await asyncio.wait_for(watching, 10)
+    kinds = [line.get("kind", "progress") for line in lines_of(shown)]
+    assert kinds[-3:] == ["attempt.settled", "campaign.finished", "progress"]
+    assert [line["complete"] for line in lines_of(shown) if "complete" in line][-2:] == [False, True]
+
+
+async def test_who_comes_after_the_end_is_told_so_and_goes(desk: Desk) -> None:
+    await desk.finish()
+    async with desk.api.db.system() as connection:
+        await connection.execute("delete from campaign_events")  # as those of long ago are
+    shown = io.StringIO()
+    await asyncio.wait_for(watch_campaign(desk.settings, str(desk.campaign), Console(file=shown), as_events=True), 10)
+    assert [line.get("complete") for line in lines_of(shown)] == [None, True]
+
+
+async def test_who_goes_on_after_the_last_event_is_told_that_it_was_the_last(desk: Desk) -> None:
+    async with open_client(desk.settings) as client, asyncio.timeout(20):
+        path, last = f"/campaigns/{desk.campaign}/events", ""
+        async with client.stream("GET", path) as answer:
+            await desk.finish()
+            async for event in read_events(answer):
+                last = event.id or last
+                if event.kind == "campaign.finished":
+                    break
+        async with client.stream("GET", path, headers={"Last-Event-ID": last}) as answer:
+            events = read_events(answer)
+            assert (await anext(events)).kind == "stream.ready"
+            progress = await anext(events)
+    assert (progress.kind, progress.data["complete"]) == ("progress", True)
+
+
+async def test_events_go_on_after_the_last_one_when_the_stream_breaks(desk: Desk) -> None:
     found: list[int] = []
     async with open_client(desk.settings) as client, asyncio.timeout(20):
         async for kind, data in follow(client, str(desk.campaign)):
             if kind == "progress" and not found:
-                await tell(1)
+                await tell_settled(desk, 1)
             if kind == "attempt.settled":
                 found.append(data["data"]["n"])
                 if len(found) == 2:
@@ -103,7 +163,7 @@ async def test_events_go_on_after_the_last_one_when_the_stream_breaks(desk: Desk
                 for readers in desk.api.state.live._readers.values():
                     for reader in readers:
                         reader.closed = True
-                await tell(2)
+                await tell_settled(desk, 2)
     assert found == [1, 2]
 
 

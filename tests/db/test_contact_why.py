@@ -1,16 +1,19 @@
 """When a contact may be called next: every wait at once, in hours, before the deadline."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from app.db import Database
-from app.ids import OrgId, new_id
+from app.ids import CampaignId, OrgId, new_id
+from campaigns.dialing import claim_store
 from campaigns.dialing.attempts import Times
 from campaigns.dialing.claiming import claim_due
 from campaigns.dialing.intents import commit_intents
 from campaigns.gates.gates import Candidate, Gate, Verdict
 from campaigns.gates.why import Why, why
+from telephony.toll_gate import store as toll_store
 from tests.db.campaign_world import add_team, column, running_campaign
 from tests.db.gate_world import NOON, add_campaign, add_contact, dialed
 
@@ -163,3 +166,104 @@ async def test_where_people_take_the_calls_it_waits_for_one_who_is_idle(db: Data
             org,
         )
     assert (await ask(db, one)).summary == "called as soon as an operator and a line are free"
+
+
+async def on_canary(db: Database, org: OrgId, contacts: int, **rule: float) -> CampaignId:
+    """A running campaign that dials so many first, since long ago."""
+    canary = {"contacts": contacts, "least_answer_rate": 0, **rule}
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    return await add_campaign(db, org, canary=canary, canary_status="dialing", resumed_at=long_ago)
+
+
+async def dial_for_canary(db: Database, campaign: CampaignId, count: int, *, status: str) -> None:
+    for n in range(count):
+        one = await add_contact(db, await org_of(db, campaign), campaign, f"+1202555012{n}", status="finished")
+        await dialed(db, one, HOUR, status=status)
+
+
+async def org_of(db: Database, campaign: CampaignId) -> OrgId:
+    async with db.system() as connection:
+        return OrgId(await connection.fetchval("select org_id from campaigns where id = $1", campaign))
+
+
+async def test_who_is_not_among_the_first_waits_for_the_canary_s_verdict(db: Database, org: OrgId) -> None:
+    campaign = await on_canary(db, org, 2)
+    one = await add_contact(db, org, campaign, due_at=NOON)
+    assert (await ask(db, one)).summary == "called as soon as a line is free"
+    await dial_for_canary(db, campaign, 2, status="placed")
+    waits = "waits for the verdict of the campaign's canary: "
+    assert (await ask(db, one)).summary == f"{waits}0 of 2 first calls are over"
+    async with db.system() as connection:
+        [room] = await claim_store.select_rooms(connection, org)
+        assert room["canary_left"] == 0  # the dialer says the same
+        await connection.execute("update attempts set status = 'settled', settled_at = now()")
+    assert (await ask(db, one)).summary == f"{waits}all of them are over"
+    later = await add_contact(db, org, campaign, "+12025550119", due_at=NOON + HOUR)
+    assert (await ask(db, later)).summary == "every gate is open; due later"
+    async with db.system() as connection:
+        await connection.execute("update campaigns set canary_status = 'passed'")
+    assert (await ask(db, one)).summary == "called as soon as a line is free"
+
+
+async def test_what_stops_the_campaign_or_the_contact_is_told_before_the_canary(db: Database, org: OrgId) -> None:
+    campaign = await on_canary(db, org, 1)
+    one = await add_contact(db, org, campaign, due_at=NOON)
+    await dial_for_canary(db, campaign, 1, status="placed")
+    assert "canary" in (await ask(db, one)).summary
+    night = NOON + 14 * HOUR
+    assert (await ask(db, one, night)).summary.startswith("not called, calling-hours: ")
+    async with db.system() as connection:
+        await connection.execute("update campaigns set status = 'paused'")
+    assert (await ask(db, one)).summary == "not called, campaign: the campaign is paused"
+
+
+async def set_rules(db: Database, org: OrgId, **rules: Any) -> None:
+    async with db.system() as connection:
+        await toll_store.insert_rules(connection, org, rules, set_by=None)
+
+
+async def count_dials(db: Database, org: OrgId, at: datetime, count: int) -> None:
+    """So many of all calls, in the minute's bucket of that instant."""
+    async with db.system() as connection:
+        bucket = at.replace(microsecond=0)
+        await connection.execute("insert into dial_counts values ($1, '60', $2, $3)", org, bucket, count)
+
+
+async def test_the_limit_of_a_minute_is_told_with_when_it_has_room(db: Database, org: OrgId) -> None:
+    one = await add_contact(db, org, await add_campaign(db, org), due_at=NOON)
+    await set_rules(db, org, calls={"per_minute": 3})
+    await count_dials(db, org, NOON - timedelta(seconds=30), 2)
+    told = await ask(db, one)
+    assert (told.summary, told.next_at) == ("called as soon as a line is free", NOON)
+    await count_dials(db, org, NOON - timedelta(seconds=20), 1)
+    told = await ask(db, one)
+    assert told.summary == "not called, toll-gate: At most 3 calls in 60 seconds"
+    assert told.next_at == NOON + timedelta(seconds=31)
+    [gate] = [verdict for verdict in told.verdicts if verdict.gate is Gate.TOLL_GATE]
+    assert (gate.passed, gate.source, gate.next_at) == (False, "dialing rules", told.next_at)
+    # It has room again before this one is due.
+    later = await add_contact(db, org, one.campaign_id, "+12025550111", due_at=NOON + HOUR)
+    assert (await ask(db, later)).summary == "every gate is open; due later"
+    async with db.system() as connection:
+        assert await connection.fetchval("select sum(dials) from dial_counts") == 3, "asking counts as no dial"
+
+
+async def test_a_gate_that_is_shut_is_told_before_the_limit_that_is_asked_last(db: Database, org: OrgId) -> None:
+    night = NOON + 14 * HOUR
+    one = await add_contact(db, org, await add_campaign(db, org), due_at=NOON)
+    await set_rules(db, org, calls={"per_minute": 1})
+    await count_dials(db, org, night, 1)
+    assert (await ask(db, one, night)).summary.startswith("not called, calling-hours: ")
+
+
+async def test_a_spend_cap_that_is_reached_holds_it_back_until_tomorrow_s_hours(db: Database, org: OrgId) -> None:
+    one = await add_contact(db, org, await add_campaign(db, org), due_at=NOON)
+    spend = {"currency": "USD", "per_day_minor": 6, "rates": [{"prefix": "+1", "per_1000_minutes_minor": 1000}]}
+    await set_rules(db, org, spend=spend)
+    assert (await ask(db, one)).summary == "called as soon as a line is free"
+    async with db.system() as connection:
+        await connection.execute("insert into dial_spend values ($1, $2, 'USD', 4000)", org, NOON.date())
+    told = await ask(db, one)
+    assert told.summary == "not called, toll-gate: The spend cap of the day is reached: 6 minor units of USD"
+    # The cap of the UTC day ends at 19:00 in New York, which is open still.
+    assert told.next_at == NOON + 7 * HOUR

@@ -47,7 +47,9 @@ QUESTIONS: dict[str, Ask] = {
         c, o, g, status="blocked", after="", limit=51
     ),
     "those in flight": lambda c, o, g: contact_store.select_contacts(c, o, g, status="in-flight", after="", limit=51),
-    "whose number it is": lambda c, o, g: contact_store.select_contacts_of(c, o, "+15550000007", limit=20),
+    "whose number it is": lambda c, o, g: contact_store.select_contacts_of(
+        c, o, "+15550000007", campaign_id=None, status=None, before=None, limit=20
+    ),
     "its first dials": lambda c, o, g: watch_store.count_canary(c, g, first=100),
     "its last calls": lambda c, o, g: watch_store.count_recent_calls(
         c, g, window_seconds=600, window_calls=20, calls=50
@@ -59,6 +61,7 @@ QUESTIONS: dict[str, Ask] = {
     "its events": lambda c, o, g: event_store.select_feed(c, o, g, after=(1, 0), horizon=2**60, limit=200),
     "who is asked again": lambda c, o, g: gate_store.make_due(c, g, before=NOON, limit=100),
     "whether all were asked": lambda c, o, g: gate_store.settle_gates(c, g, before=NOON, seconds=30),
+    "whether events are held back": lambda c, o, g: event_store.is_held_back(c, o, g, horizon=2**60),
     "some contacts to delete": lambda c, o, g: store.delete_contacts(c, o, g, after="", limit=100),
     "some of its list to delete": lambda c, o, g: store.delete_list(c, o, g, after="", limit=100),
     "whom a redial would call": lambda c, o, g: copy_store.count_to_copy(
@@ -179,6 +182,36 @@ async def test_no_question_about_a_campaign_reads_a_large_table_from_end_to_end(
                 assert scans, name
                 found[f"{name} of {campaign}"] = [scan for scan in scans if not scan.startswith(("Index", "Bitmap"))]
     assert not {name: scans for name, scans in found.items() if scans}
+
+
+READ = """
+    select pg_stat_get_xact_numscans('contacts_further_phones'::regclass) as by_index,
+           pg_stat_get_xact_tuples_returned('contacts'::regclass) as one_by_one
+"""
+"""What this connection read since it told Postgres last."""
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_a_further_number_is_found_by_its_index(
+    db: Database, org: OrgId, world: tuple[CampaignId, CampaignId], mode: str
+) -> None:
+    async with db.system() as connection:
+        await connection.execute(
+            """
+            update contacts set phones = array[phone, '+1666' || right(phone, 7)]
+            where campaign_id = $1 and phone like '+15550____00'
+            """,
+            world[1],
+        )
+    async with db.system() as connection:
+        await connection.execute("analyze contacts")
+    async with db.request(await claims_of(db, org)) as connection:
+        await connection.execute(f"set local plan_cache_mode = {mode}")
+        before = await connection.fetchrow(READ)
+        ids = await connection.fetch("select private.contacts_with_number($1, $2)", org, "+16660000700")
+        after = await connection.fetchrow(READ)
+    assert len(ids) == 1
+    assert (after["by_index"] - before["by_index"], after["one_by_one"] - before["one_by_one"]) == (1, 0)
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])

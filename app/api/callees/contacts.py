@@ -8,12 +8,22 @@ from fastapi import APIRouter, Query
 
 from app.api.callees.contact_shapes import ContactOut, NewContactEdit, VerdictOut, WhyOut
 from app.api.dependencies import Parts, require
-from app.api.wire.pages import Cursor, Limit, Page, read_text_cursor, split_page, write_text_cursor
+from app.api.wire.pages import (
+    Cursor,
+    Limit,
+    Page,
+    read_cursor,
+    read_text_cursor,
+    split_page,
+    write_cursor,
+    write_text_cursor,
+)
 from app.api.wire.problems import problem_responses
 from app.auth.principal import Principal, Scope
 from app.clock import utc_now
+from app.db import Connection
 from app.errors import InvalidInput
-from app.ids import CampaignId, ContactId
+from app.ids import CampaignId, ContactId, OrgId
 from campaigns.contacts import (
     Contact,
     ContactStatus,
@@ -32,9 +42,14 @@ router = APIRouter(prefix="/api/v1/contacts", tags=["Contacts"], responses=probl
 Reading = Annotated[Principal, require(Scope.CAMPAIGNS_READ)]
 Writing = Annotated[Principal, require(Scope.CAMPAIGNS_WRITE)]
 
-_Campaign = Annotated[UUID | None, Query(description="All contacts of this campaign, in the order of their numbers.")]
-_Phone = Annotated[str | None, Query(max_length=40, description="Everyone with this number, in any campaign.")]
-_Status = Annotated[ContactStatus | None, Query(description="Of a campaign: only these.")]
+_Campaign = Annotated[
+    UUID | None, Query(description="Contacts of this campaign; without `phone` all, in the order of their numbers.")
+]
+_Phone = Annotated[
+    str | None,
+    Query(max_length=40, description="Everyone with this number, first or further, or dialed at it; newest first."),
+]
+_Status = Annotated[ContactStatus | None, Query(description="Only these.")]
 
 
 class NothingAsked(InvalidInput):
@@ -53,25 +68,36 @@ async def get_contacts(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[ContactOut]:
-    """Say `campaign_id` or `phone`. The newest contact of a number comes first, at most `limit` of them."""
+    """Say `campaign_id`, `phone`, or both."""
+    campaign = None if campaign_id is None else CampaignId(campaign_id)
     async with state.db.request(principal.claims()) as connection:
         if phone is not None:
-            number = parse_number(phone, await select_country(connection, principal.org_id))
-            found = await find_contacts(connection, principal.org_id, number, limit=limit)
-            kept = [one for one in found if campaign_id in (None, one.campaign_id) and status in (None, one.status)]
-            return Page(data=[render_contact(contact) for contact in kept], next_cursor=None)
-        if campaign_id is None:
+            return await _find_page(connection, principal.org_id, phone, campaign, status, limit, cursor)
+        if campaign is None:
             raise NothingAsked("Name a campaign_id or a phone.")
-        rows = await list_contacts(
-            connection,
-            principal.org_id,
-            CampaignId(campaign_id),
-            status=status,
-            after=read_text_cursor(cursor),
-            limit=limit + 1,
-        )
+        after = read_text_cursor(cursor)
+        rows = await list_contacts(connection, principal.org_id, campaign, status=status, after=after, limit=limit + 1)
     page, more = split_page(rows, limit)
     following = write_text_cursor(page[-1].phones[0]) if more else None
+    return Page(data=[render_contact(contact) for contact in page], next_cursor=following)
+
+
+async def _find_page(
+    connection: Connection,
+    org_id: OrgId,
+    phone: str,
+    campaign_id: CampaignId | None,
+    status: ContactStatus | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[ContactOut]:
+    """Raises InvalidNumber, InvalidInput."""
+    number, before = parse_number(phone, await select_country(connection, org_id)), read_cursor(cursor)
+    rows = await find_contacts(
+        connection, org_id, number, campaign_id=campaign_id, status=status, before=before, limit=limit + 1
+    )
+    page, more = split_page(rows, limit)
+    following = write_cursor((page[-1].created_at, page[-1].id)) if more else None
     return Page(data=[render_contact(contact) for contact in page], next_cursor=following)
 
 

@@ -2,7 +2,8 @@
 
 Events are read as the feed of calls is (app/api/wire/event_stream.py): by a cursor "transaction.id", below the oldest
 transaction still running, so nothing is skipped and nothing comes twice. Progress has no id: a reader that comes back
-with Last-Event-ID misses no event, and gets the counts of that moment.
+with Last-Event-ID misses no event, and gets the counts of that moment. They may be ahead of the events, which any older
+transaction that writes holds back: who wants all of them stays until the progress is `complete`.
 """
 
 import asyncio
@@ -22,7 +23,8 @@ from app.db import Row
 from app.errors import NotFound, Unavailable
 from app.ids import CampaignId
 from app.live import Reader
-from campaigns.outcomes.event_store import select_feed
+from campaigns.campaigns import CampaignStatus
+from campaigns.outcomes.event_store import is_held_back, select_feed
 from campaigns.outcomes.progress import Progress, read_progress
 from telephony import reading_store
 
@@ -41,6 +43,7 @@ class _Look:
     cursor: FeedCursor
     full: bool
     progress: Progress | None
+    complete: bool = False
 
 
 class CampaignFeed:
@@ -52,8 +55,9 @@ class CampaignFeed:
         self._told_at = 0.0
 
     async def stream(self, reader: Reader, last_event_id: FeedCursor | None) -> AsyncIterator[ServerSentEvent]:
-        """`stream.ready` with where we start, then every event, and `progress` when its counts changed; ends when the
-        process closes, the database is gone, or the credential is no longer good (`stream.ended`)."""
+        """`stream.ready` with where we start, then every event, and `progress` when its counts changed, `complete` once
+        the campaign is finished and everything up to that was told before; ends when the process closes, the
+        database is gone, or the credential is no longer good (`stream.ended`)."""
         try:
             cursor, reset = await unbroken(find_start(self._db, self._principal, last_event_id))
             kind = "stream.reset" if reset else "stream.ready"
@@ -68,7 +72,7 @@ class CampaignFeed:
                 for row in look.rows:
                     yield render_campaign_event(row)
                 cursor = look.cursor
-                if look.progress is not None and (news := self._news(look.progress)):
+                if look.progress is not None and (news := self._news(look.progress, look.complete)):
                     yield JSONServerSentEvent(news, event="progress")
                 if not look.full:
                     await reader.wait(POLL_SECONDS)
@@ -76,9 +80,9 @@ class CampaignFeed:
         except (Unavailable, NotFound, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError):
             return
 
-    def _news(self, progress: Progress) -> dict[str, Any] | None:
+    def _news(self, progress: Progress, complete: bool) -> dict[str, Any] | None:
         """The progress, where its counts changed; rates, which change with every second, now and then besides."""
-        said = progress.to_json()
+        said = {**progress.to_json(), "complete": complete}
         counts = {key: value for key, value in said.items() if key not in RATES}
         now = time.monotonic()
         if counts == self._told and (said["status"] != "running" or now - self._told_at < RATES_EVERY_SECONDS):
@@ -102,9 +106,15 @@ class CampaignFeed:
             )
             full = len(rows) == PAGE_SIZE
             progress = None if full else await read_progress(connection, org_id, self._campaign_id)
+            # Asked after the progress: what finished it is below the horizon and among the rows, or is seen here.
+            complete = (
+                progress is not None
+                and progress.status == CampaignStatus.FINISHED
+                and not await is_held_back(connection, org_id, self._campaign_id, horizon=edge.horizon)
+            )
         if full:
             return _Look(True, rows, FeedCursor(int(rows[-1]["transaction"]), rows[-1]["id"]), True, None)
-        return _Look(True, rows, max(cursor, FeedCursor.before(edge.horizon)), False, progress)
+        return _Look(True, rows, max(cursor, FeedCursor.before(edge.horizon)), False, progress, complete)
 
     def _expired(self) -> bool:
         return self._principal.expires_at is not None and self._principal.expires_at <= self._clock()

@@ -63,9 +63,10 @@ async def get_campaign_events(
     last_event_id: Annotated[str | None, Header(description="Go on after this event, missing none.")] = None,
 ) -> EventSourceResponse:
     """Each event is named after its kind and holds `{"id", "kind", "at", "attempt_id", "contact_id", "data"}`;
-    `progress`, when its counts changed and at most twice a second, holds what `…/progress` answers. The stream opens
-    with `stream.ready`, or with `stream.reset` where Last-Event-ID is unknown to this database, and ends with
-    `stream.ended` when the key or token is no longer good. Comments keep it alive meanwhile."""
+    `progress`, when its counts changed and at most twice a second, holds what `…/progress` answers, and `complete`: the
+    campaign is finished, and every event up to that came before. The stream opens with `stream.ready`, or with
+    `stream.reset` where Last-Event-ID is unknown to this database, and ends with `stream.ended` when the key or token
+    is no longer good. Comments keep it alive meanwhile."""
     cursor = FeedCursor.parse(last_event_id) if last_event_id else None
     await load_progress(*_named(state, principal, campaign_id), **_as(principal))
     feed = CampaignFeed(state.db, principal, CampaignId(campaign_id))

@@ -1,5 +1,5 @@
 """`trunkline contacts`: whom a campaign calls (`list`), why somebody is called or not (`why PHONE|ID`), and one contact
-changed or taken out (`edit`, `remove`)."""
+added, changed or taken out (`add`, `edit`, `remove`)."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.console.campaigns.options import BadOption, read_instant
+from app.console.campaigns.options import BadOption, CampaignId, Elsewhere, Region, read_instant
 from app.console.campaigns.tables import make_table
 from app.console.client import ask, open_client, read_id, request
 from app.console.screen import AsJson, say, show, tell
@@ -40,14 +40,18 @@ class NobodyThere(NotFound):
 def why(
     who: Annotated[str, typer.Argument(metavar="PHONE|ID", help="A number, in any campaign, or the id of a contact.")],
     campaign: Annotated[str | None, typer.Option("--campaign", help="Only in this campaign.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Of a number: how many contacts at most.")] = MOST_TOLD,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON for each contact.")] = False,
 ) -> None:
-    """Every gate in order with its verdict, and when the contact may be called next."""
-    for answer in asyncio.run(ask_why(Settings.load(), who, campaign)):
+    """Every gate in order with its verdict, and when the contact may be called next; of a number the newest first."""
+    answers, more = asyncio.run(ask_why(Settings.load(), who, campaign, limit))
+    for answer in answers:
         if as_json:
             say(json.dumps(answer))
         else:
             show(describe_why(answer))
+    if more:
+        typer.echo(f"More contacts have the number {who}: name one --campaign, or a higher --limit.", err=True)
 
 
 @contacts.command("list")
@@ -66,6 +70,51 @@ def show_contacts(
     keys = ("id", "next_phone", "status", "due_at", "attempts_made", "name", "disposition", "blocked_by")
     rows = ([one[key] if key != "due_at" or one["status"] == "waiting" else "" for key in keys] for one in found)
     show(make_table(("ID", "NUMBER", "STATUS", "DUE", "CALLS", "NAME", "OUTCOME", "BLOCKED BY"), rows))
+
+
+@contacts.command("add")
+def add(
+    campaign: CampaignId,
+    phones: Annotated[
+        list[str], typer.Option("--phone", help="Again for further ones, in the order they are tried: 9 at the most.")
+    ],
+    name: Annotated[str | None, typer.Option("--name")] = None,
+    variables: Annotated[
+        list[str] | None, typer.Option("--variable", "--var", help="What the agent may know: day=Tuesday.")
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option("--time-zone", "--zone", help="Their own time zone: America/New_York.")
+    ] = None,
+    consent_at: Annotated[
+        str | None, typer.Option("--consent-at", help="Since when they agree: 2026-03-01, by this machine's clock.")
+    ] = None,
+    consent_expires_at: Annotated[str | None, typer.Option("--consent-expires-at", help="Until when.")] = None,
+    consent_source: Annotated[str | None, typer.Option("--consent-source", help="Where they said so.")] = None,
+    region: Region = None,
+    elsewhere: Elsewhere = "warn",
+    as_json: AsJson = False,
+) -> None:
+    """Add one to a campaign, also while it runs; with the checks of an import. Exit status 1 where it did not go in."""
+    contact = {
+        "phones": phones,
+        "name": name,
+        "time_zone": zone,
+        "consent_at": read_instant(consent_at),
+        "consent_expires_at": read_instant(consent_expires_at),
+        "consent_source": consent_source,
+        "variables": {key: value or "" for key, value in map(read_variable, variables or [])},
+    }
+    body = {"contacts": [contact], "region": region, "elsewhere": elsewhere}
+    added = request("POST", f"/campaigns/{campaign}/contacts", json=body)
+    tell(added, tell_added(phones[0], added), as_json=as_json)
+    raise typer.Exit(0 if added["accepted"] else 1)
+
+
+def tell_added(phone: str, added: Mapping[str, Any]) -> str:
+    """What became of it, and what is to be said of it."""
+    what = "is in, and blocked" if added["blocked"] else "is in" if added["accepted"] else "was not added"
+    faults = (f"{fault['column']} {fault['value']}: {fault['reason']}" for fault in added["errors"])
+    return "\n".join((f"{phone} {what}.", *faults))
 
 
 @contacts.command("edit")
@@ -117,33 +166,46 @@ def tell_contact(contact: Mapping[str, Any], *, as_json: bool) -> None:
     tell(contact, f"{told}\n{more}".strip(), as_json=as_json)
 
 
-async def ask_why(settings: Settings, who: str, campaign: str | None = None) -> list[dict[str, Any]]:
-    """What the api says of the contact, or of everyone with that number. Raises NobodyThere, ApiRefused."""
+async def ask_why(
+    settings: Settings, who: str, campaign: str | None = None, limit: int = MOST_TOLD
+) -> tuple[list[dict[str, Any]], bool]:
+    """What the api says of the contact, or of those with that number, up to `limit` of them; and whether there are
+    more. Raises NobodyThere, ApiRefused."""
     async with open_client(settings) as client:
-        ids = [who] if _is_id(who) else await _find(client, who, campaign)
-        return [await ask(client, "GET", f"/contacts/{contact_id}/why") for contact_id in ids]
+        ids, more = ([who], False) if _is_id(who) else await _find(client, who, campaign, limit)
+        return [await ask(client, "GET", f"/contacts/{contact_id}/why") for contact_id in ids], more
 
 
 async def list_contacts(settings: Settings, campaign: str, status: str | None, limit: int) -> list[dict[str, Any]]:
-    asked: dict[str, Any] = {"campaign_id": campaign, **({"status": status} if status else {})}
-    found: list[dict[str, Any]] = []
+    asked = {"campaign_id": campaign, **({"status": status} if status else {})}
     async with open_client(settings) as client:
-        while len(found) < limit:
-            page = await ask(client, "GET", "/contacts", params={**asked, "limit": min(PAGE, limit - len(found))})
-            found += page["data"]
-            if page["next_cursor"] is None:
-                break
-            asked["cursor"] = page["next_cursor"]
+        found, _ = await _read_pages(client, asked, limit)
     return found
 
 
-async def _find(client: httpx.AsyncClient, phone: str, campaign: str | None) -> list[str]:
-    asked = {"phone": phone, "limit": MOST_TOLD, **({"campaign_id": campaign} if campaign else {})}
-    found = await ask(client, "GET", "/contacts", params=asked)
-    if not found["data"]:
+async def _find(client: httpx.AsyncClient, phone: str, campaign: str | None, limit: int) -> tuple[list[str], bool]:
+    asked = {"phone": phone, **({"campaign_id": campaign} if campaign else {})}
+    found, more = await _read_pages(client, asked, limit)
+    if not found:
         where = "this campaign" if campaign else "any campaign"
         raise NobodyThere(f"No contact of {where} has the number {phone}.")
-    return [contact["id"] for contact in found["data"]]
+    return [contact["id"] for contact in found], more
+
+
+async def _read_pages(
+    client: httpx.AsyncClient, asked: Mapping[str, Any], limit: int
+) -> tuple[list[dict[str, Any]], bool]:
+    """Up to `limit` contacts, and whether there are more."""
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        params = {**asked, "limit": min(PAGE, limit - len(found)), **({"cursor": cursor} if cursor else {})}
+        page = await ask(client, "GET", "/contacts", params=params)
+        found += page["data"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    return found, cursor is not None
 
 
 def _is_id(text: str) -> bool:

@@ -16,6 +16,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from app.console.campaigns.options import Elsewhere
 from app.console.campaigns.results import check_writable
 from app.console.campaigns.view import show_import
 from app.console.client import ApiRefused, ask, describe_problem, open_client
@@ -85,9 +86,7 @@ def import_file(
     ignore: Annotated[list[str] | None, typer.Option("--ignore", help="A column to leave out.")] = None,
     region: Annotated[str | None, typer.Option("--region", help="ISO 3166, of numbers without a country.")] = None,
     encoding: Annotated[str | None, typer.Option("--encoding", help="Of a text file that is guessed wrong.")] = None,
-    elsewhere: Annotated[
-        str, typer.Option("--elsewhere", help="Numbers that wait in another running campaign: warn, skip, allow.")
-    ] = "warn",
+    elsewhere: Elsewhere = "warn",
     rejected: Annotated[Path | None, typer.Option("--rejected", help="Write the bad rows there, to mend.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON on stdout at the end.")] = False,
 ) -> None:

@@ -21,6 +21,9 @@ Priority = Annotated[int | None, typer.Option("--priority", help="-9 to 9; a hig
 StartsAt = Annotated[str | None, typer.Option("--starts-at", help="2026-11-23T09:00, by this machine's clock.")]
 Deadline = Annotated[str | None, typer.Option("--deadline", help="Nobody is called after it.")]
 Region = Annotated[str | None, typer.Option("--region", help="Country of numbers written without one, like US.")]
+Elsewhere = Annotated[
+    str, typer.Option("--elsewhere", help="Numbers that wait in another running campaign: warn, skip, allow.")
+]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting: retry.max_attempts=4, canary.contacts=50. Repeatable.")
 ]

@@ -101,7 +101,7 @@ async def _copy(answer: httpx.Response, file: Path | None) -> None:
 
 
 async def watch_campaign(settings: Settings, campaign_id: str, console: Console, *, as_events: bool) -> None:
-    """Show the campaign until it is finished. Raises ApiUnreachable, ApiRefused."""
+    """Show the campaign until it is finished, and of its events all up to that. Raises ApiUnreachable, ApiRefused."""
     started, rate = time.monotonic(), Rate()
     live = Live(console=console) if console.is_terminal and not as_events else None
     if live:
@@ -122,7 +122,7 @@ async def watch_campaign(settings: Settings, campaign_id: str, console: Console,
                         live.update(show_progress(shown["name"], data, seconds=seconds, rate=dials))
                     elif kind == "progress":
                         console.print(describe_progress(data, seconds=seconds), markup=False, soft_wrap=True)
-                    if kind == "progress" and data["status"] == "finished":
+                    if kind == "progress" and (data["complete"] if as_events else data["status"] == "finished"):
                         return
     finally:
         if live:

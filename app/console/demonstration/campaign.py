@@ -59,7 +59,7 @@ async def dial_campaign(demo: Demo) -> None:
 async def look_back(demo: Demo, campaign_id: str, dispositions: dict[str, int]) -> None:
     """Why somebody is not called, the campaign's report, and a new campaign of those it did not reach, as far as its
     preflight."""
-    verdicts = await ask_why(demo.settings, ASKED_NOT_TO, campaign_id)
+    verdicts, _ = await ask_why(demo.settings, ASKED_NOT_TO, campaign_id)
     demo.console.print(describe_why(verdicts[0]))
     refused = [verdict["gate"] for verdict in verdicts[0]["verdicts"] if not verdict["passed"]]
     demo.check("who said never again is on the list", "do-not-call" in refused, f"{ASKED_NOT_TO} is never dialed")
