@@ -1,6 +1,7 @@
 """The evidence of an attempt: whole, in the words of that moment, and anybody can tell whether it was changed."""
 
 import hashlib
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +13,16 @@ import pytest
 from app.auth.principal import Role
 from app.db import Connection, Database
 from app.ids import AttemptId, CampaignId, OrgId, new_id
-from campaigns.campaigns import CampaignNotFound
+from campaigns.campaigns import CampaignNotFound, Plan
+from campaigns.creating import create_campaign
+from campaigns.imports.importing import import_contacts
+from campaigns.lifecycle.control import finish_campaign
+from campaigns.lifecycle.redial import redial_unreached
 from campaigns.outcomes.evidence import evidence
 from campaigns.outcomes.evidence.bundle import digest, judge_answerer
 from campaigns.outcomes.evidence.evidence import AttemptNotFound, load_evidence, stream_evidence
 from tests.db.api_world import Api, assert_problem
+from tests.db.lifecycle_world import add_team
 from tests.db.outcome_world import NOON, add_attempt, add_campaign, add_contacts
 
 pytestmark = pytest.mark.db
@@ -90,6 +96,21 @@ async def test_the_bundle_tells_ground_gates_words_and_recording(db: Database, o
     [recording] = bundle["recordings"]
     assert recording["sha256"] == recording["sha256_now"] == hashlib.sha256(SOUND).hexdigest()
     assert recording["unchanged"] is True
+
+
+async def test_a_contact_that_was_copied_still_names_its_file(db: Database, org: OrgId, tmp_path: Path) -> None:
+    await add_team(db, org)
+    imported = await create_campaign(db, org, Plan(name="Recall", team="reception"))
+    text = b"phone\n+12025550110\n"
+    await import_contacts(db, org, imported.id, io.BytesIO(text), file_name="recall.csv")
+    await finish_campaign(db, org, imported.id)
+    copied = (await redial_unreached(db, org, imported.id)).campaign.id
+    async with db.system() as connection:
+        contact = await connection.fetchval("select id from contacts where campaign_id = $1", copied)
+        attempt, _ = await add_attempt(connection, org, copied, contact, "confirmed")
+    source = (await load_evidence(db, org, copied, AttemptId(attempt), recordings=tmp_path))["list_source"]
+    assert (source["kind"], source["file_name"], source["line"]) == ("file", "recall.csv", 2)
+    assert source["file_sha256"] == hashlib.sha256(text).hexdigest()
 
 
 async def test_who_changes_a_word_or_a_recording_shows(db: Database, org: OrgId, tmp_path: Path) -> None:

@@ -163,9 +163,10 @@ async def copy_contacts(
           where {_WANTED}
         ), added as (
           insert into contacts (id, org_id, campaign_id, line, phone, name, variables, phones, time_zone, consent_at,
-                                consent_expires_at, consent_source, memory, phone_index, due_at, callback_at)
+                                consent_expires_at, consent_source, memory, import_id, phone_index, due_at,
+                                callback_at)
           select ($8::uuid[])[w.n], w.org_id, $5, w.line, w.phone, w.name, w.variables, w.phones, w.time_zone,
-                 w.consent_at, w.consent_expires_at, w.consent_source, w.memory, w.first_index,
+                 w.consent_at, w.consent_expires_at, w.consent_source, w.memory, w.import_id, w.first_index,
                  coalesce(w.promised_at, now()), case when w.callback_at > now() then w.callback_at end
           from wanted w
           on conflict (campaign_id, phone) do nothing
