@@ -207,9 +207,9 @@ async def test_a_further_number_is_found_by_its_index(
         await connection.execute("analyze contacts")
     async with db.request(await claims_of(db, org)) as connection:
         await connection.execute(f"set local plan_cache_mode = {mode}")
-        before = await connection.fetchrow(READ)
+        [before] = await connection.fetch(READ)
         ids = await connection.fetch("select private.contacts_with_number($1, $2)", org, "+16660000700")
-        after = await connection.fetchrow(READ)
+        [after] = await connection.fetch(READ)
     assert len(ids) == 1
     assert (after["by_index"] - before["by_index"], after["one_by_one"] - before["one_by_one"]) == (1, 0)
 
