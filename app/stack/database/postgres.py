@@ -106,6 +106,7 @@ def _wheel_folder() -> Path:
 
 
 def _ensure_account() -> str:
+    said = ""
     for attempt in range(20):
         try:
             pwd.getpwnam(ACCOUNT)
