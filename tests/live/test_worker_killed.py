@@ -27,7 +27,7 @@ def voice() -> Iterator[Voice]:
 async def test_the_caller_hears_an_apology_within_15_seconds_and_the_call_goes_on(
     stack: Stack, api: httpx.AsyncClient, voice: Voice
 ) -> None:
-    demo, number = stack.demo, "+12025550161"
+    demo, number = stack.demo, "+12025550169"
     async with place_sip_call(demo["sip_host"], demo["sip_port"], demo["sip_number"], caller=number) as call:
         caller = SpokenCaller(call, voice)
         await caller.hear_greeting()
