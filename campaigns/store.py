@@ -191,40 +191,29 @@ async def delete_contacts(
 ) -> str | None:
     """The next contacts of a draft that is being deleted, by number, from after `after` on; after which number to go
     on, None at the end."""
-    row = await connection.fetchrow(
-        """
-        with gone as (
-          delete from contacts where id = any(array(
-            select id from contacts where org_id = $1 and campaign_id = $2 and phone > $3
-              and exists (select from campaigns where id = $2 and status = 'draft' and deleting_at is not null)
-            order by phone limit $4
-          )) returning phone
-        )
-        select count(*) as count, max(phone) as last from gone
-        """,
-        org_id,
-        campaign_id,
-        after,
-        limit,
-    )
-    assert row is not None  # an aggregate has one row
-    return row["last"] if row["count"] == limit else None
+    return await _delete_page(connection, "contacts", org_id, campaign_id, after, limit)
 
 
 async def delete_list(connection: Connection, org_id: UUID, campaign_id: UUID, *, after: str, limit: int) -> str | None:
     """The same of the do-not-call list that is its own."""
+    return await _delete_page(connection, "do_not_call", org_id, campaign_id, after, limit)
+
+
+async def _delete_page(
+    connection: Connection, table: str, org_id: UUID, campaign_id: UUID, after: str, limit: int
+) -> str | None:
     row = await connection.fetchrow(
-        """
+        f"""
         with gone as (
-          delete from do_not_call where id = any(array(
-            select id from do_not_call where campaign_id = $2 and phone > $3
+          delete from {table} where id = any(array(
+            select id from {table} where campaign_id = $2 and phone > $3
               and exists (select from campaigns where org_id = $1 and id = $2 and status = 'draft'
                           and deleting_at is not null)
             order by phone limit $4
           )) returning phone
         )
         select count(*) as count, max(phone) as last from gone
-        """,
+        """,  # noqa: S608 - one of two names above
         org_id,
         campaign_id,
         after,

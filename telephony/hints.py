@@ -66,9 +66,7 @@ async def list_person(connection: Connection, call: Row) -> None:
     and a caller who withholds theirs tells none."""
     phone = await find_person(connection, call)
     if phone is not None:
-        await outbound_store.insert_do_not_call(
-            connection, call["org_id"], phone, reason=SAID_REASON, source=SAID_IN_CALL
-        )
+        await outbound_store.insert_do_not_call(connection, [(call["org_id"], phone, SAID_REASON, SAID_IN_CALL)])
     elif call["channel"] == Channel.PHONE:
         log.warning("who asked not to be called again shows no number", call_id=str(call["id"]))
 

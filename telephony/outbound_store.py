@@ -2,7 +2,7 @@
 transaction."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -85,16 +85,18 @@ async def is_do_not_call(connection: Connection, org_id: UUID, phone: str) -> bo
     )
 
 
-async def insert_do_not_call(connection: Connection, org_id: UUID, phone: str, *, reason: str, source: str) -> None:
-    """Onto the organization's list; the first reason of a number stays."""
+async def insert_do_not_call(connection: Connection, entries: Iterable[tuple[UUID, str, str, str]]) -> None:
+    """(organization, number, reason, source) each, onto the organizations' lists; the first reason of a number stays.
+    In the order of the numbers, as imports are: two at a time then wait for each other and not in a circle."""
+    entries = sorted(entries, key=lambda entry: (str(entry[0]), entry[1]))
+    if not entries:
+        return
     await connection.execute(
         """
-        insert into do_not_call (id, org_id, phone, reason, source) values ($1, $2, $3, $4, $5)
+        insert into do_not_call (id, org_id, phone, reason, source)
+        select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
         on conflict do nothing
         """,
-        new_id(),
-        org_id,
-        phone,
-        reason,
-        source,
+        [new_id() for _ in entries],
+        *(list(column) for column in zip(*entries, strict=True)),
     )

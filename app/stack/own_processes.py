@@ -23,18 +23,19 @@ OURS_READY_SECONDS = 180.0
 def plan_processes(given: Settings, settings: Settings) -> list[Part]:
     """Our own processes; they need the schema, so they are taken on after the migrations."""
     ports = settings.ports
+    api_health = answers_http(f"{settings.api_url}/healthz")
     worker_health = f"http://127.0.0.1:{ports.worker}/"
     return [
         _simulator(given, settings),
         Part(
             API,
             settings.api_url,
-            answers_http(f"{settings.api_url}/healthz"),
+            api_health,
             _ours(API),
             needs=(POSTGRES, LIVEKIT),
             ports=(tcp(ports.api),),
             ready_within_seconds=OURS_READY_SECONDS,
-            alive=answers_http(f"{settings.api_url}/healthz"),
+            alive=api_health,
         ),
         Part(
             WORKER,

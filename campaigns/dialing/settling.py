@@ -11,7 +11,6 @@ from app.db import Connection, Database, Row
 from campaigns.dialing import attempt_store, settling_store
 from campaigns.dialing.attempts import Failpoint, Point, Times, no_failpoint
 from campaigns.dialing.recovery.releasing import Open, release_undialed
-from campaigns.do_not_call import store as do_not_call_store
 from campaigns.do_not_call.asking import Asked, find_asked
 from campaigns.outcomes.events import AttemptEvent, CampaignEventKind, record_attempt_events
 from campaigns.rules.callbacks import read_callback, remember, remember_refused, unfit_numbers, zone_for
@@ -23,6 +22,7 @@ from campaigns.rules.dispositions import (
     decide_undialed,
 )
 from campaigns.rules.retries import Facts, NextTry, RetryRule, plan_next
+from telephony import outbound_store
 from telephony.calls import AnsweredBy, AtFault, End, EndReason, EndResult
 from telephony.carriers.base import NumberFault
 from telephony.carriers.replies import read_reply
@@ -144,7 +144,7 @@ async def write_settlements(connection: Connection, settlements: Sequence[Settle
         callback_at=[one.callback_at for one in settlements],
         memories=[json.dumps(dict(one.memory)) for one in settlements],
     )
-    await do_not_call_store.insert_asked(connection, [asked for one in settlements for asked in _asked(one)])
+    await outbound_store.insert_do_not_call(connection, [asked for one in settlements for asked in _asked(one)])
     await record_attempt_events(connection, [_told(one) for one in settlements])
 
 

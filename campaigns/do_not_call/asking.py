@@ -1,14 +1,14 @@
 """Who is put on the do-not-call list by a call: callees who say so, and those whose network says it. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from app.ids import E164, OrgId
 from campaigns.rules.dispositions import Disposition
+from telephony import hints
 from telephony.carriers.replies import Refusal
-from telephony.hints import SAID_REASON
 
 
 class Source(StrEnum):
@@ -16,12 +16,11 @@ class Source(StrEnum):
 
     API = "api"
     IMPORT = "import"
-    SAID_IN_CALL = "said-in-call"
+    SAID_IN_CALL = hints.SAID_IN_CALL
     CARRIER = "carrier"
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A number for the organization's list."""
 
     org_id: OrgId | UUID
@@ -39,7 +38,7 @@ def find_asked(
     recorded it in our own word (telephony/hints.py)."""
     if disposition == Disposition.DO_NOT_CALL:
         numbers = dict.fromkeys((dialed, *phones))
-        return [Asked(org_id, phone, SAID_REASON, Source.SAID_IN_CALL) for phone in numbers]
+        return [Asked(org_id, phone, hints.SAID_REASON, Source.SAID_IN_CALL) for phone in numbers]
     if refusal is not None:
         return [Asked(org_id, dialed, f"the callee's network: {refusal.value}", Source.CARRIER)]
     return []

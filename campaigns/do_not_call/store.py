@@ -6,7 +6,6 @@ from uuid import UUID
 
 from app.db import Connection, Row
 from app.ids import new_id
-from campaigns.do_not_call.asking import Asked
 
 
 async def insert_entry(
@@ -26,26 +25,6 @@ async def insert_entry(
         campaign_id,
     )
     return row is not None
-
-
-async def insert_asked(connection: Connection, asked: Sequence[Asked]) -> None:
-    """Onto the lists of their organizations; the first reason of a number stays. In the order of the numbers, as in
-    `insert_listed`."""
-    if not asked:
-        return
-    asked = sorted(asked, key=lambda one: (str(one.org_id), one.phone))
-    await connection.execute(
-        """
-        insert into do_not_call (id, org_id, phone, reason, source)
-        select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
-        on conflict do nothing
-        """,
-        [new_id() for _ in asked],
-        [one.org_id for one in asked],
-        [one.phone for one in asked],
-        [one.reason for one in asked],
-        [one.source for one in asked],
-    )
 
 
 async def select_entry(

@@ -1,12 +1,16 @@
-"""What the tests of the api share."""
+"""What the tests with a database share."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from app.db import Database
 from app.http.outward import Outward
+from app.ids import OrgId
 from tests.db.api_world import Api, api_settings, open_api
+from tests.db.campaign_carrier import LedgerCarrier
+from tests.db.campaign_world import add_team
 from tests.db.webhook_receiver import Receiver, receiving
 
 
@@ -29,3 +33,10 @@ async def outward() -> AsyncIterator[Outward]:
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as opened:
         yield opened
+
+
+@pytest.fixture
+async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
+    """A ledger carrier for an organization with a team and a number."""
+    await add_team(db, org)
+    return LedgerCarrier(tmp_path / "ledger.jsonl")

@@ -1,7 +1,6 @@
 """A carrier that takes no dials: no call fails, since none is made, and yet the campaign stops and says why."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +11,9 @@ from campaigns.campaigns import Campaign, load_campaign
 from campaigns.lifecycle.watch import judge_breakers, judge_canaries
 from telephony.carriers.base import DialRefused, DialUncertain
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
-from tests.db.campaign_world import add_team, column, dialing, running_campaign, until
+from tests.db.campaign_world import column, dialing, running_campaign, until
 
 pytestmark = pytest.mark.db
-
-
-@pytest.fixture
-async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
-    await add_team(db, org)
-    return LedgerCarrier(tmp_path / "ledger.jsonl")
 
 
 def answer_with_an_error() -> None:

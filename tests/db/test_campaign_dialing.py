@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +22,6 @@ from telephony.watch.carrier_events import CarrierNews, take_news
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import (
     Webhooks,
-    add_team,
     attempt_is,
     column,
     contact,
@@ -33,13 +31,6 @@ from tests.db.campaign_world import (
     running_campaign,
     until,
 )
-
-
-@pytest.fixture
-async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
-    """A ledger carrier for an organization with a team and a number."""
-    await add_team(db, org)
-    return LedgerCarrier(tmp_path / "ledger.jsonl")
 
 
 async def test_every_contact_is_dialed_once_and_finished(db: Database, org: OrgId, carrier: LedgerCarrier) -> None:

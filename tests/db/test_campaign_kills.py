@@ -16,7 +16,7 @@ from campaigns.dialing.attempts import Point
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_doomed import Doomed, ForkServer, fork_dialers, state
 from tests.db.campaign_driver import AFTER_REQUEST, BEFORE_REQUEST
-from tests.db.campaign_world import QUICK, Webhooks, add_team, dialing, finish, running_campaign, until
+from tests.db.campaign_world import QUICK, Webhooks, dialing, finish, running_campaign, until
 
 STATE = """
     select (select jsonb_agg(to_jsonb(c) order by c.id) from contacts c),
@@ -37,12 +37,6 @@ def doomed(fork_server: ForkServer, database_url: str, tmp_path: Path) -> Iterat
     one = Doomed(fork_server, database_url, tmp_path / "ledger.jsonl")
     yield one
     one.kill_all()
-
-
-@pytest.fixture
-async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
-    await add_team(db, org)
-    return LedgerCarrier(tmp_path / "ledger.jsonl")
 
 
 @pytest.mark.parametrize("point", [*(p.value for p in Point), BEFORE_REQUEST, AFTER_REQUEST])

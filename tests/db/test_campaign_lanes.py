@@ -3,7 +3,6 @@
 import asyncio
 from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +11,7 @@ from app.ids import CallId, OrgId, new_id
 from campaigns.dialing.lanes.limits import LaneLimits, LineLimits, NoSuchLane, load_limits, set_limits
 from telephony.calls import AtFault, End, EndReason, EndResult, end_call
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
-from tests.db.campaign_world import Webhooks, add_team, column, dialing, finish, running_campaign, until
-
-
-@pytest.fixture
-async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
-    await add_team(db, org)
-    return LedgerCarrier(tmp_path / "ledger.jsonl")
+from tests.db.campaign_world import Webhooks, column, dialing, finish, running_campaign, until
 
 
 async def limit(db: Database, org: OrgId, *lanes: LaneLimits, most: int | None = None, inbound: float = 0.0) -> None:

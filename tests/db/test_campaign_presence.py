@@ -1,7 +1,6 @@
 """Dialers tell that they live; what a silent one had in hand returns within seconds, its leases notwithstanding."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -16,15 +15,9 @@ from campaigns.dialing.intents import commit_intents
 from campaigns.dialing.recovery.presence import DatabaseClock, beat, withdraw
 from campaigns.dialing.recovery.reconcile import recover_expired
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
-from tests.db.campaign_world import Webhooks, add_team, column, dialing, finish, numbers, running_campaign, until
+from tests.db.campaign_world import Webhooks, column, dialing, finish, numbers, running_campaign, until
 
 LONG = Times(lease=3600, request=0.5, grace=0.3, look_again=0.4, presence=2.0)
-
-
-@pytest.fixture
-async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
-    await add_team(db, org)
-    return LedgerCarrier(tmp_path / "ledger.jsonl")
 
 
 async def statuses(db: Database) -> list[object]:

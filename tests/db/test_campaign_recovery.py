@@ -1,7 +1,6 @@
 """What nobody knows of a dial is found out, and what is too late changes nothing."""
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,6 @@ from telephony.carriers.base import DialUncertain, NumberFault
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import (
     Webhooks,
-    add_team,
     attempt_is,
     column,
     contact,
@@ -27,13 +25,6 @@ from tests.db.campaign_world import (
     running_campaign,
     until,
 )
-
-
-@pytest.fixture
-async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
-    """A ledger carrier for an organization with a team and a number."""
-    await add_team(db, org)
-    return LedgerCarrier(tmp_path / "ledger.jsonl")
 
 
 async def test_an_uncertain_dial_that_the_carrier_lists_is_adopted_not_dialed_again(

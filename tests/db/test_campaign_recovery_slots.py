@@ -3,9 +3,6 @@ frees its slot long before the carrier's no is believed."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import pytest
 
 from app.db import Database
 from app.ids import OrgId
@@ -20,16 +17,10 @@ from campaigns.dialing.recovery.reconcile import is_in_the_past
 from telephony.calls import load_call
 from telephony.carriers.outgoing import outgoing_call
 from tests.db.campaign_carrier import LedgerCarrier, lines_over, read_ledger
-from tests.db.campaign_world import Webhooks, add_team, attempt_is, column, numbers, running_campaign, until
+from tests.db.campaign_world import Webhooks, attempt_is, column, numbers, running_campaign, until
 
 PATIENT = Times(lease=3600, presence=1.0, request=60, grace=3600, look_again=3600, last_words=0.1)
 """No no of the carrier is believed while a test runs."""
-
-
-@pytest.fixture
-async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
-    await add_team(db, org)
-    return LedgerCarrier(tmp_path / "ledger.jsonl")
 
 
 async def leave_marked(db: Database, org: OrgId) -> None:

@@ -1,7 +1,6 @@
 """What the carrier refuses: the contact goes on by its campaign's rule, and a number refused for good is left alone."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +19,6 @@ from telephony.sip_dial import dial_error
 from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import (
     Webhooks,
-    add_team,
     attempt_is,
     column,
     contact,
@@ -38,13 +36,6 @@ INVALID = DialRefused("No such number.", carrier_code=21211, number_fault=Number
 NOT_ALLOWED = DialRefused("Not from this account.", carrier_code=21215, number_fault=NumberFault.FORBIDDEN)
 BLOCKED = DialRefused("Blocked.", carrier_code=21216, number_fault=NumberFault.FORBIDDEN)
 NO_TRUNK = dial_error("not_found", "requested sip trunk does not exist")
-
-
-@pytest.fixture
-async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
-    """A ledger carrier for an organization with a team and a number."""
-    await add_team(db, org)
-    return LedgerCarrier(tmp_path / "ledger.jsonl")
 
 
 async def with_two_numbers(db: Database, org: OrgId, retry: RetryRule | None = None) -> Campaign:

@@ -24,6 +24,7 @@ from campaigns.lifecycle.control import start_campaign
 from campaigns.lifecycle.preflight import run_preflight
 from campaigns.outcomes import report
 from campaigns.outcomes.report import Format, Rows, stream_report
+from telephony import outbound_store
 from tests.db.outcome_world import add_campaign
 
 pytestmark = pytest.mark.db
@@ -188,7 +189,9 @@ async def test_who_settles_a_call_never_waits_for_a_list_that_is_being_read(
         # Meanwhile somebody whose number went on the list a moment ago says on the phone that they want no calls.
         async with asyncio.timeout(5), db.system() as other:
             if between:
-                await store.insert_asked(other, [Asked(org, E164("+12025550110"), "said", Source.SAID_IN_CALL)])
+                await outbound_store.insert_do_not_call(
+                    other, [Asked(org, E164("+12025550110"), "said", Source.SAID_IN_CALL)]
+                )
             between.append(await other.fetchval("select count(*) from do_not_call"))
         return await insert_listed(connection, *arguments, **named)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +22,6 @@ from tests.db.campaign_carrier import LedgerCarrier, read_ledger
 from tests.db.campaign_world import (
     CALLER_ID,
     Webhooks,
-    add_team,
     attempt_is,
     column,
     contact,
@@ -153,12 +151,6 @@ async def test_the_agents_tool_lists_who_says_it(db: Database, org: OrgId) -> No
 
 
 # -- with campaigns
-
-
-@pytest.fixture
-async def carrier(db: Database, org: OrgId, tmp_path: Path) -> LedgerCarrier:
-    await add_team(db, org)
-    return LedgerCarrier(tmp_path / "ledger.jsonl")
 
 
 async def answered(db: Database, campaign: Campaign, carrier: LedgerCarrier) -> CallId:

@@ -19,6 +19,7 @@ MOST_UPLOAD_BYTES = 512 * 1024 * 1024
 UPLOAD_PATHS = frozenset(
     {"/api/v1/campaigns", "/api/v1/imports", "/api/v1/import-previews", "/api/v1/do-not-call/imports"}
 )
+HEALTH = "/healthz"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 log = get_logger(__name__)
@@ -71,7 +72,9 @@ class RequestFrame:
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route = route_of(scope)
         self._metrics.requests.labels(scope["method"], route, str(status)).observe(seconds)
-        log.info("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))
+        # Who looks whether we are well does so every few seconds, all day.
+        write = log.debug if route == HEALTH and status == 200 else log.info
+        write("request", method=scope["method"], route=route, status=status, milliseconds=round(seconds * 1000, 1))
 
 
 def route_of(scope: Scope) -> str:
