@@ -21,7 +21,7 @@ from tests.db.campaign_world import add_team, column, running_campaign
 
 CONTACTS = """
   select line, phone, name, variables::text, status, disposition, finished_at is null, blocked_by, blocked_reason,
-    phones, due_at = created_at from contacts where campaign_id = $1 order by line
+    phones, due_at = created_at from contacts where campaign_id = $1 order by line, phone
 """
 FAULTS = "select line, ordinal, kind, column_name, value, reason, cells from import_faults order by line, ordinal"
 
