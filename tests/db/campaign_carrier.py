@@ -26,12 +26,31 @@ class Dialed:
     at: datetime
 
 
+@dataclass
+class Ledger:
+    """The carrier's file, read on from where it was read to: a look costs what is new, however long the run."""
+
+    path: Path
+    dials: list[Dialed] = field(default_factory=list[Dialed])
+    position: int = 0
+
+    def read_on(self) -> list[Dialed]:
+        """What was dialed since, by whatever process, in order."""
+        if not self.path.exists():
+            return []
+        with self.path.open("rb") as file:
+            file.seek(self.position)
+            whole = file.read().rpartition(b"\n")
+        self.position += len(whole[0]) + len(whole[1])
+        lines = [json.loads(line) for line in whole[0].splitlines() if line]
+        fresh = [Dialed(**{**line, "at": datetime.fromisoformat(line["at"])}) for line in lines]
+        self.dials += fresh
+        return fresh
+
+
 def read_ledger(path: Path) -> list[Dialed]:
     """Every dial so far, by whatever process, in order."""
-    if not path.exists():
-        return []
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [Dialed(**{**line, "at": datetime.fromisoformat(line["at"])}) for line in lines]
+    return Ledger(path).read_on()
 
 
 def nothing() -> None: ...
@@ -52,6 +71,10 @@ class LedgerCarrier:
     reachable: bool = True
     listed: int = 0
     synced: bool = True
+    ledger: Ledger = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ledger = Ledger(self.path)
 
     @property
     def name(self) -> CarrierName:
@@ -86,9 +109,10 @@ class LedgerCarrier:
         self.listed += 1
         if not self.reachable:
             raise CarrierUnavailable("The list cannot be read.")
+        self.ledger.read_on()
         return [
             CarrierCall(one.sid, self.statuses.get(one.to, "queued"), one.to, one.from_, one.at)
-            for one in reversed(read_ledger(self.path))
+            for one in reversed(self.ledger.dials)
             if (one.to, one.from_) == (to, from_) and one.at >= since
         ]
 

@@ -1,10 +1,7 @@
 """What the judge of the engine's proofs goes by: the carrier's ledger on disk, and a watch on finished rows."""
 
-import json
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
+from dataclasses import dataclass
 from uuid import UUID
 
 from app.db import Database, Row
@@ -13,7 +10,7 @@ from campaigns.campaigns import Plan
 from campaigns.creating import create_campaign
 from campaigns.lifecycle.control import start_campaign
 from campaigns.rules.retries import RetryRule
-from tests.db.campaign_carrier import Dialed
+from tests.db.campaign_carrier import Dialed, Ledger
 from tests.prove.fast.crowd import AREA_CODES
 from tests.prove.world import CALLER_ID
 
@@ -42,25 +39,8 @@ from unnest($1::uuid[], $2::text[]) n (id, sid) where k.id = n.id and k.ended_at
 
 
 @dataclass
-class Ledger:
-    """The carrier's file, read on from where it was read to."""
-
-    path: Path
-    dials: list[Dialed] = field(default_factory=list[Dialed])
-    position: int = 0
-
-    def read_on(self) -> list[Dialed]:
-        """What was dialed since."""
-        if not self.path.exists():
-            return []
-        with self.path.open("rb") as file:
-            file.seek(self.position)
-            whole = file.read().rpartition(b"\n")
-        self.position += len(whole[0]) + len(whole[1])
-        lines = [json.loads(line) for line in whole[0].splitlines() if line]
-        fresh = [Dialed(**{**line, "at": datetime.fromisoformat(line["at"])}) for line in lines]
-        self.dials += fresh
-        return fresh
+class Judged(Ledger):
+    """The carrier's file, and what is wrong with it."""
 
     def repeats(self, *, times: int = 1) -> int:
         """Dials too many: second ones of an attempt, or of a number that is to be dialed so many times."""
@@ -171,3 +151,9 @@ async def holders(db: Database) -> set[str]:
     async with db.system() as connection:
         rows = await connection.fetch("select distinct dialer from attempts where status in ('claimed', 'dialing')")
     return {row["dialer"] for row in rows}
+
+
+async def present(db: Database) -> set[str]:
+    """The dialers that ever said that they live, and did not withdraw."""
+    async with db.system() as connection:
+        return {row["name"] for row in await connection.fetch("select name from dialers")}

@@ -28,7 +28,7 @@ AWAKE_SECONDS = 0.5
 async def freeze_many(stage: Stage, freezes: int, chance: Random) -> int:
     """So many dialers frozen at the next point each, AT_ONCE of them beside a sound one. How many were woken with
     nothing left that the rows call theirs."""
-    sound = stage.start("freeze", NOWHERE, 1)
+    stage.start("freeze", NOWHERE, 1)
     order = [POINTS[n % len(POINTS)] for n in range(freezes)]
     begun, leaving, frozen, woken = set[int](), set[int](), dict[int, float](), 0
     until = time.monotonic() + 120 + 20 * freezes
@@ -50,9 +50,8 @@ async def freeze_many(stage: Stage, freezes: int, chance: Random) -> int:
         for pid in [pid for pid in leaving if state(pid) == "Z"]:
             await stage.reap(pid)
             leaving.remove(pid)
-    for pid in (*begun, *frozen, sound):
+    for pid in (*begun, *frozen):
         os.kill(pid, signal.SIGCONT)
-    await stage.stop((*begun, *frozen, sound))
     return woken
 
 

@@ -24,7 +24,7 @@ DIALS_A_KILL = 20
 async def kill_many(stage: Stage, kills: int, chance: Random) -> int:
     """So many dialers, AT_ONCE of them at a time beside a sound one, each killed by itself at the next point; how many
     died so."""
-    sound = stage.start("kill", NOWHERE, 1)
+    stage.start("kill", NOWHERE, 1)
     order = [POINTS[n % len(POINTS)] for n in range(kills)]
     running: set[int] = set()
     died = 0
@@ -38,7 +38,6 @@ async def kill_many(stage: Stage, kills: int, chance: Random) -> int:
         for pid in [pid for pid in running if state(pid) == "Z"]:
             died += await stage.reap(pid) == -signal.SIGKILL
             running.remove(pid)
-    await stage.stop((*running, sound))
     return died
 
 

@@ -36,7 +36,7 @@ class Stage:
 
     ground: Ground
     campaign_id: CampaignId
-    ledger: books.Ledger
+    ledger: books.Judged
     untold: list[Dialed] = field(default_factory=list[Dialed])
     outages: list[tuple[datetime, datetime]] = field(default_factory=list[tuple[datetime, datetime]])
     cuts: int = 0
@@ -102,7 +102,7 @@ async def run_stage(plan: Plan, *, seed: int) -> tuple[Stage, Plan, bool]:
         campaign_id = await books.start_crowd(
             ground.db, ground.org, plan.people, calls_per_second=plan.pace, max_concurrent=1000, times=plan.times
         )
-        stage = Stage(ground, campaign_id, books.Ledger(ground.home / "ledger.jsonl"))
+        stage = Stage(ground, campaign_id, books.Judged(ground.home / "ledger.jsonl"))
         with fork_dialers() as server:
             doomed = Doomed(server, ground.url, stage.ledger.path)
             for _ in range(DIALERS):

@@ -70,7 +70,7 @@ class Stage:
     ground: Ground
     doomed: Doomed
     campaign_id: CampaignId
-    ledger: books.Ledger
+    ledger: books.Judged
     fault: str
     people: int
     times: int
@@ -142,10 +142,16 @@ class Stage:
         return contacts["waiting"] + contacts["in-flight"]
 
     async def finish(self, *, seconds: float) -> None:
-        """Let sound dialers dial the rest."""
+        """Let sound dialers dial the rest. They are there before the others are told to stop, as when replicas are
+        replaced one after the other: one that stops takes nothing over any more, and the last dead are not to wait."""
         self.open_ended = False
+        before = list(self.doomed.alive)
         heirs = [self.start("kill", NOWHERE, 1) for _ in range(2)]
         until = time.monotonic() + seconds
+        names = {f"doomed-{pid}" for pid in heirs}
+        while not names <= await books.present(self.ground.db) and time.monotonic() < until:  # noqa: ASYNC110 - as below
+            await asyncio.sleep(LOOK_SECONDS)
+        await self.stop(before)
         while await self.count_left() and time.monotonic() < until:  # noqa: ASYNC110 - it stands in Postgres
             await asyncio.sleep(0.2)
         await self.stop(heirs)
@@ -193,7 +199,7 @@ async def set_stage(
         campaign_id = await books.start_crowd(
             ground.db, ground.org, people, calls_per_second=pace, max_concurrent=MAX_CONCURRENT, times=times
         )
-        ledger = books.Ledger(ground.home / "ledger.jsonl")
+        ledger = books.Judged(ground.home / "ledger.jsonl")
         with fork_dialers() as server:
             doomed = Doomed(server, ground.url, ledger.path)
             stage = Stage(
