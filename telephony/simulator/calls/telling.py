@@ -9,10 +9,6 @@ from telephony.simulator.calls.webhooks import Webhooks
 from telephony.simulator.faults import Faults, Target
 from telephony.simulator.journal import Journal
 
-DRAIN_SECONDS = 35.0
-"""Longer than two tries of one status callback."""
-
-
 @dataclass(frozen=True)
 class News:
     """One change of the call: its event name, and the parameters of its callback."""
