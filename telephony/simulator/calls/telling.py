@@ -9,6 +9,7 @@ from telephony.simulator.calls.webhooks import Webhooks
 from telephony.simulator.faults import Faults, Target
 from telephony.simulator.journal import Journal
 
+
 @dataclass(frozen=True)
 class News:
     """One change of the call: its event name, and the parameters of its callback."""
