@@ -10,7 +10,7 @@ from importlib.metadata import version
 import uvicorn
 from fastapi import FastAPI
 
-from app.api import api_keys, health, operators, teams, webhook_endpoints
+from app.api import api_keys, health, operators, teams, webhook_endpoints, write_ups
 from app.api.callees import contacts, do_not_call
 from app.api.calls import events, records
 from app.api.calls import routes as calls
@@ -54,6 +54,7 @@ ROUTERS = (
     dialing_rules,
     lanes,
     operators,
+    write_ups,
     teams,
     numbers,
     trunks,

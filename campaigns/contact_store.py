@@ -23,6 +23,18 @@ async def select_contact(connection: Connection, org_id: UUID, contact_id: UUID,
     return await connection.fetchrow(query + " for update" if lock else query, org_id, contact_id)
 
 
+async def select_called(connection: Connection, call_id: UUID) -> Row | None:
+    """Of the contact that this call is to: their own `time_zone`, and the number that was called as `phone`. None where
+    no campaign dialed it."""
+    return await connection.fetchrow(
+        """
+        select c.time_zone, coalesce(a.phone, c.phone) as phone
+        from calls k join attempts a on a.id = k.attempt_id join contacts c on c.id = a.contact_id where k.id = $1
+        """,
+        call_id,
+    )
+
+
 async def update_contact(
     connection: Connection,
     org_id: UUID,

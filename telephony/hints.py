@@ -51,14 +51,22 @@ async def leave_hint(db: Database, call_id: CallId | UUID, hint: Mapping[str, An
     """Merge `hint` into what the call has; False where its disposition does not count, because they had asked never to
     be called again before. Who asks that is on the organization's list from this transaction on."""
     async with db.system() as connection:
-        row = await store.hold_call(connection, call_id)
-        if row is None:
-            return False
-        merged = merge_hint(row["hint"], hint)
-        await store.set_hint(connection, call_id, merged)
-        if read_word(hint) == DO_NOT_CALL:
-            await list_person(connection, row)
-    return "disposition" not in hint or merged["disposition"] == hint["disposition"]
+        merged = await leave_hint_in(connection, call_id, hint)
+    return merged is not None and ("disposition" not in hint or merged["disposition"] == hint["disposition"])
+
+
+async def leave_hint_in(
+    connection: Connection, call_id: CallId | UUID, hint: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """`leave_hint` in a transaction of the caller's → all that the call has now; None where there is no such call."""
+    row = await store.hold_call(connection, call_id)
+    if row is None:
+        return None
+    merged = merge_hint(row["hint"], hint)
+    await store.set_hint(connection, call_id, merged)
+    if read_word(hint) == DO_NOT_CALL:
+        await list_person(connection, row)
+    return merged
 
 
 async def list_person(connection: Connection, call: Row) -> None:

@@ -71,9 +71,9 @@ class OperatorCall(BaseModel):
 
 
 class OperatorOut(BaseModel):
-    """`state`: offline, available, reserved (a call is theirs: join it now), on_call, wrap_up (over, to be written up;
-    available by itself after `wrap_up_seconds`). `campaigns`: whose calls they take; null: every one's. `missed`: calls
-    that they did not join in time, each of which put them offline."""
+    """`state`: offline, available, reserved (a call is theirs: join it now), on_call, wrap_up (over, to be written up
+    by `PUT …/outcome`; available by itself after `wrap_up_seconds`). `campaigns`: whose calls they take; null: every
+    one's. `missed`: calls that they did not join in time, each of which put them offline."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_OPERATOR]})
 
@@ -170,7 +170,7 @@ async def get_operator(state: Parts, principal: Reading, operator_id: UUID) -> O
 @router.patch("/{operator_id}", summary="Be available or offline; choose whose calls to take")
 async def patch_operator(state: Parts, principal: Acting, operator_id: UUID, body: OperatorChange) -> OperatorOut:
     async with state.db.request(principal.claims()) as connection:
-        operator = await _load_to_act(connection, principal, operator_id)
+        operator = await load_to_act(connection, principal, operator_id)
         if "campaigns" in body.model_fields_set:
             await set_campaigns(connection, operator, body.campaigns)
         if body.wrap_up_seconds is not None:
@@ -203,7 +203,7 @@ async def post_beat(
 @router.post("/{operator_id}/join", summary="The key to the room of your call")
 async def post_join(state: Parts, principal: Acting, operator_id: UUID) -> RoomKey:
     async with state.db.request(principal.claims()) as connection:
-        operator = await _load_to_act(connection, principal, operator_id)
+        operator = await load_to_act(connection, principal, operator_id)
     token = make_key(state.lines.switchboard, operator)
     assert operator.call is not None  # or there would be no key
     return RoomKey(
@@ -214,7 +214,8 @@ async def post_join(state: Parts, principal: Acting, operator_id: UUID) -> RoomK
     )
 
 
-async def _load_to_act(connection: Connection, principal: Principal, operator_id: UUID) -> Operator:
+async def load_to_act(connection: Connection, principal: Principal, operator_id: UUID) -> Operator:
+    """Raises OperatorNotFound, and Forbidden where it is not for `principal` to act for them."""
     operator = await load_operator(connection, principal.org_id, operator_id)
     demand_self(principal, operator)
     return operator

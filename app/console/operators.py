@@ -1,4 +1,4 @@
-"""`trunkline operators add|list|available|show|join|done|offline`: the people who take calls."""
+"""`trunkline operators add|list|available|show|join|outcome|done|offline`: the people who take calls."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from app.console.campaigns.tables import make_table
 from app.console.client import ask, open_client
 from app.console.screen import say as _say
 from app.console.screen import show as show_wide
-from app.errors import NotFound
+from app.errors import Conflict, InvalidInput, NotFound
 from app.settings import Settings
 
 operators = typer.Typer(no_args_is_help=True, add_completion=False, help="Operators: the people who take calls.")
@@ -31,6 +31,12 @@ class NoSuchOperator(NotFound):
     """Nobody of this name or id."""
 
     code = "no_such_operator"
+
+
+class NothingToWriteUp(Conflict):
+    """No call is theirs, and none was until a moment ago."""
+
+    code = "no_call"
 
 
 @operators.command("add")
@@ -70,6 +76,27 @@ def join(who: Who) -> None:
     _say(json.dumps(_run(lambda client: fetch_key(client, who))))
 
 
+@operators.command("outcome")
+def write_up(
+    who: Who,
+    word: Annotated[
+        str,
+        typer.Argument(help="reached, callback, do-not-call, wrong-number, voicemail, or a word of the campaign's."),
+    ],
+    detail: Annotated[
+        list[str] | None, typer.Option("--detail", help="NAME=VALUE, a column of the results; again for more.")
+    ] = None,
+    callback: Annotated[
+        str | None, typer.Option(help='When to call again: an instant, or words by their clocks: "tomorrow at three".')
+    ] = None,
+    done: Annotated[bool, typer.Option("--done", help="Written up: available again.")] = False,
+) -> None:
+    """What the call that is theirs came to, while they talk or write it up; the last one counts."""
+    body = {"outcome": word, "details": read_details(detail or []), "callback": callback, "done": done}
+    noted = _run(lambda client: note_outcome(client, who, body))
+    _say(json.dumps({key: noted[key] for key in ("call_id", "outcome", "details")}))
+
+
 @operators.command("done")
 def end_wrap_up(who: Who) -> None:
     """End writing up: available again."""
@@ -96,6 +123,28 @@ async def change(client: httpx.AsyncClient, who: str, state: str) -> dict[str, A
     one = await find(client, who)
     changed: dict[str, Any] = await ask(client, "PATCH", f"{PATH}/{one['id']}", json={"state": state})
     return changed
+
+
+def read_details(written: list[str]) -> dict[str, str]:
+    """From NAME=VALUE. Raises InvalidInput."""
+    details: dict[str, str] = {}
+    for one in written:
+        name, equals, value = one.partition("=")
+        if not equals or not name.strip():
+            raise InvalidInput(f"--detail takes NAME=VALUE, not {one!r}.")
+        details[name.strip().lower().replace(" ", "_")] = value.strip()
+    return details
+
+
+async def note_outcome(client: httpx.AsyncClient, who: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Of the call that is theirs now. Raises NothingToWriteUp."""
+    one = await find(client, who)
+    if one["call"] is None:
+        raise NothingToWriteUp(f"No call is {one['name']}'s to write up: trunkline operators show {who}")
+    noted: dict[str, Any] = await ask(
+        client, "PUT", f"{PATH}/{one['id']}/outcome", json={"call_id": one["call"]["id"], **body}
+    )
+    return noted
 
 
 async def fetch_key(client: httpx.AsyncClient, who: str) -> dict[str, Any]:

@@ -6,9 +6,14 @@ from uuid import UUID
 
 from app.db import Connection, Row
 
+FLOOR_SECONDS = 5.0
+"""Who keeps the floor (`telephony/floor/answered.py::keep_floor`) is late by less: what an operator may still write up
+is never settled meanwhile."""
+
 
 async def select_ended(connection: Connection, *, last_words_seconds: float, limit: int) -> Sequence[Row]:
-    """Attempts whose call is over, for a while already if it was answered, held together with their contacts."""
+    """Attempts whose call is over, for a while already if it was answered, held together with their contacts. Not while
+    an operator writes the call up; where nobody keeps the floor, that ends FLOOR_SECONDS after its time."""
     return await connection.fetch(
         """
         select a.id, a.fence, a.org_id, a.campaign_id, a.contact_id, a.call_id, a.ordinal, a.status,
@@ -22,10 +27,18 @@ async def select_ended(connection: Connection, *, last_words_seconds: float, lim
         join campaigns g on g.id = a.campaign_id
         where a.status in ('placed', 'uncertain') and k.ended_at is not null
           and (k.answered_at is null or k.ended_at <= clock_timestamp() - make_interval(secs => $1))
+          and not exists (
+            select from operators o
+            where o.call_id = k.id and (
+              o.state = 'on_call' and k.ended_at > clock_timestamp() - make_interval(secs => $3)
+              or o.state = 'wrap_up' and o.since > clock_timestamp() - make_interval(secs => o.wrap_up_seconds + $3)
+            )
+          )
         order by k.ended_at limit $2 for update of a, c skip locked
         """,
         last_words_seconds,
         limit,
+        FLOOR_SECONDS,
     )
 
 

@@ -56,6 +56,13 @@ SETTLED_FOR_GOOD = frozenset(
 NOT_A_CONVERSATION = frozenset(Disposition) - {Disposition.REACHED, Disposition.CALLBACK, Disposition.DO_NOT_CALL}
 """With every other word somebody was talked to; a word of a campaign's own is one too."""
 
+NOT_A_PERSONS_WORD = NOT_A_CONVERSATION - {
+    Disposition.WRONG_NUMBER,
+    Disposition.VOICEMAIL,
+    Disposition.VOICEMAIL_LEFT,
+}
+"""What only the engine knows: who talked to somebody cannot say that nobody answered."""
+
 _BY_RESULT = {
     EndResult.COMPLETED: Disposition.REACHED,
     EndResult.BUSY: Disposition.BUSY,

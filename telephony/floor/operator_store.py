@@ -115,6 +115,34 @@ async def beat(connection: Connection, org_id: UUID, operator_id: UUID) -> Row |
     )
 
 
+async def hold_writer(connection: Connection, operator_id: UUID, call_id: UUID) -> bool:
+    """Until the transaction ends the call stays theirs, to talk or to write up; False where it is not."""
+    row = await connection.fetchrow(
+        """
+        select id from operators
+        where id = $1 and call_id = $2
+          and (state = 'on_call'
+               or state = 'wrap_up' and since > clock_timestamp() - make_interval(secs => wrap_up_seconds))
+        for no key update
+        """,
+        operator_id,
+        call_id,
+    )
+    return row is not None
+
+
+async def end_wrap_up(connection: Connection, operator_id: UUID, call_id: UUID) -> None:
+    """They have written this call up, and are available; nothing changes while they still talk."""
+    await connection.execute(
+        """
+        update operators set state = 'available', since = clock_timestamp(), call_id = null
+        where id = $1 and call_id = $2 and state = 'wrap_up'
+        """,
+        operator_id,
+        call_id,
+    )
+
+
 async def end_wrap_ups(connection: Connection) -> None:
     """Whose time to write up is over is available; so is who was reserved by a worker that died over it."""
     await connection.execute(

@@ -108,9 +108,10 @@ async def test_the_operator_and_the_callee_hear_each_other_and_the_call_ends_whe
         finally:
             await headset.leave()
         await operator.until("wrap_up")
+        await write_up(api, reserved)
     assert operator.states == ["reserved", "on_call", "wrap_up"]
     result = await find_result(api, campaign_id)
-    assert (result["disposition"], result["answered_by"]) == ("reached", "person")
+    assert (result["disposition"], result["answered_by"], result["details.seats"]) == ("demo-booked", "person", "12")
     call = await find_call(api, reserved["call"]["id"])
     assert (call["end"]["result"], call["end"]["reason"]) == ("completed", "operator_ended")
     assert "call.abandoned" not in await event_kinds(api, call)
@@ -118,6 +119,12 @@ async def test_the_operator_and_the_callee_hear_each_other_and_the_call_ends_whe
     assert may_hold("about your appointment", said), said
     assert not may_hold("Rosa", said), said
     await check_recording(api, call)
+
+
+async def write_up(api: httpx.AsyncClient, operator: dict[str, Any]) -> None:
+    """What the call came to, in the operator's words."""
+    body = {"call_id": operator["call"]["id"], "outcome": "Demo booked", "details": {"seats": 12}, "done": True}
+    (await api.put(f"/operators/{operator['id']}/outcome", json=body)).raise_for_status()
 
 
 async def check_recording(api: httpx.AsyncClient, call: dict[str, Any]) -> None:

@@ -116,6 +116,7 @@ def test_the_interface_has_what_was_promised(document: dict[str, Any]) -> None:
         "/api/v1/operators/{operator_id}": {"get", "patch"},
         "/api/v1/operators/{operator_id}/beat": {"post"},
         "/api/v1/operators/{operator_id}/join": {"post"},
+        "/api/v1/operators/{operator_id}/outcome": {"put"},
         "/api/v1/schedules": {"get", "post"},
         "/api/v1/schedules/{schedule_id}": {"get", "patch", "delete"},
         "/api/v1/schedules/{schedule_id}/runs": {"get"},

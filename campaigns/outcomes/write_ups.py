@@ -1,0 +1,80 @@
+"""What an operator writes up of a call that was theirs: what it came to, and what they noted.
+
+It is left where agents leave theirs, as the call's hint; the attempt is settled by it once they are done, or once their
+time to write up is over (`dialing/settling_store.py::select_ended`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from app.db import Connection, Database
+from app.errors import InvalidInput
+from app.spoken_time import FURTHEST, read_spoken_time
+from campaigns import contact_store
+from campaigns.rules.callbacks import zone_for
+from campaigns.rules.dispositions import NOT_A_PERSONS_WORD, Disposition
+from telephony.floor import operator_store
+from telephony.floor.operators import NoCall, Operator
+from telephony.hints import leave_hint_in, read_word, spell
+
+
+class InvalidOutcome(InvalidInput):
+    """What the call came to cannot be written up like this."""
+
+    code = "invalid_outcome"
+
+
+@dataclass(frozen=True)
+class WriteUp:
+    """`outcome`: one of our words (`Disposition`) or any of the campaign's own. `details`: columns of reports.
+    `callback`: when the person wants to be called again, as an instant or in words ("tomorrow after lunch") by their
+    clocks; only with the outcome `callback`, which may do without it. `done`: they write nothing more."""
+
+    call_id: UUID
+    outcome: str
+    details: Mapping[str, str | int | float | bool] = field(default_factory=dict[str, str | int | float | bool])
+    callback: datetime | str | None = None
+    done: bool = False
+
+
+async def write_up(db: Database, operator: Operator, written: WriteUp, *, now: datetime) -> dict[str, Any]:
+    """→ all that the call has now, {"disposition", "details"}; whoever asked never to be called again stays
+    `do-not-call`. The last write-up counts. Raises InvalidOutcome, NoCall."""
+    word = spell(written.outcome)
+    if not any(map(str.isalnum, word)):
+        raise InvalidOutcome("An outcome has letters: reached, callback, or a word of your own.")
+    if word in NOT_A_PERSONS_WORD:
+        raise InvalidOutcome(f'"{word}" is for calls in which nobody was talked to; choose a word for what was said.')
+    if written.callback is not None and word != Disposition.CALLBACK:
+        raise InvalidOutcome('Who wants to be called again has the outcome "callback".')
+    async with db.system() as connection:
+        # Held until the commit: their time does not end in the middle, and nobody settles the attempt without this.
+        if not await operator_store.hold_writer(connection, operator.id, written.call_id):
+            raise NoCall("This call is not theirs to write up: it never was, or their time for it is over.")
+        details = {**written.details, **await _read_callback(connection, written, now)}
+        left = await leave_hint_in(connection, written.call_id, {"disposition": word, "details": details})
+        if written.done:
+            await operator_store.end_wrap_up(connection, operator.id, written.call_id)
+    assert left is not None  # it is theirs
+    return {"disposition": read_word(left), "details": left["details"]}
+
+
+async def _read_callback(connection: Connection, written: WriteUp, now: datetime) -> dict[str, str]:
+    """As `rules/callbacks.py::read_callback` reads it. Raises InvalidOutcome."""
+    if written.callback is None:
+        return {}
+    if isinstance(written.callback, datetime):
+        if not now < written.callback <= now + FURTHEST:
+            raise InvalidOutcome(f"A callback is ahead, and within {FURTHEST.days} days.")
+        return {"callback_at": written.callback.astimezone(UTC).isoformat()}
+    row = await contact_store.select_called(connection, written.call_id)
+    zone = zone_for(row["time_zone"], row["phone"]) if row else None
+    if zone is None:
+        raise InvalidOutcome("Nobody knows by which clocks they live: give the callback as an instant.")
+    at = read_spoken_time(written.callback, now.astimezone(zone))
+    if at is None:
+        raise InvalidOutcome(f'"{written.callback}" names no time ahead: say "tomorrow at three", or give an instant.')
+    return {"callback_at": at.isoformat(), "callback_text": written.callback}
