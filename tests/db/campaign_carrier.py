@@ -12,7 +12,7 @@ from typing import Any
 
 from app.db import Database
 from app.settings import Settings
-from telephony.carriers.base import CarrierCall, CarrierName, CarrierUnavailable, DialRefused, OutgoingCall
+from telephony.carriers.base import Carrier, CarrierCall, CarrierName, CarrierUnavailable, DialRefused, OutgoingCall
 from telephony.outbound import Lines
 
 
@@ -42,10 +42,14 @@ class Ledger:
             file.seek(self.position)
             whole = file.read().rpartition(b"\n")
         self.position += len(whole[0]) + len(whole[1])
-        lines = [json.loads(line) for line in whole[0].splitlines() if line]
-        fresh = [Dialed(**{**line, "at": datetime.fromisoformat(line["at"])}) for line in lines]
+        fresh = [dialed for line in whole[0].splitlines() if (dialed := self.read_line(line)) is not None]
         self.dials += fresh
         return fresh
+
+    def read_line(self, line: bytes) -> Dialed | None:
+        """None where it tells of something else."""
+        told = json.loads(line)
+        return Dialed(**{**told, "at": datetime.fromisoformat(told["at"])})
 
 
 def read_ledger(path: Path) -> list[Dialed]:
@@ -130,6 +134,6 @@ class NoRooms:
     async def close(self) -> None: ...
 
 
-def lines_over(db: Database, carrier: LedgerCarrier) -> Lines:
-    settings = Settings(public_base_url="http://127.0.0.1:27000")
+def lines_over(db: Database, carrier: Carrier, settings: Settings | None = None) -> Lines:
+    settings = settings or Settings(public_base_url="http://127.0.0.1:27000")
     return Lines(db, NoRooms(), {CarrierName.TWILIO: carrier}, settings)  # type: ignore[arg-type]

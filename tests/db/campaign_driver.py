@@ -4,7 +4,8 @@ Reads orders from stdin, a JSON list a line, and forks a dialer for each, so tha
     ["start", DATABASE_URL, LEDGER, ACTION, POINT, NTH, OPTIONS] → its process id on stdout
     ["wait", PID] → how it ended: its exit status, or minus the signal
 ACTION: "kill" (SIGKILL) or "freeze" (SIGSTOP), done by the dialer to itself when it passes POINT for the NTH time; with
-a POINT that does not exist nothing happens. OPTIONS: `times` (fields of Times), `synced` (of the ledger), `fault`.
+a POINT that does not exist nothing happens. OPTIONS: `times` (fields of Times), `synced` (of the ledger), `fault`,
+`environment` (settings of a carrier to dial by HTTP, in place of the ledger).
 The dialer is called "doomed-PID" in the rows.
 """
 
@@ -21,11 +22,14 @@ from uuid import UUID
 
 from app.db import Connection, Database, DatabaseUnavailable
 from app.logs import configure_logs
+from app.settings import Settings
 from campaigns.dialing import attempt_store, recording
 from campaigns.dialing.attempts import Point, Times
 from campaigns.dialing.dialer import Dialer, dial
 from campaigns.dialing.recording import NotSent, Outcome
 from campaigns.dialing.recovery import reconcile
+from telephony.carriers.base import OutgoingCall
+from telephony.carriers.twilio import TwilioCarrier
 from tests.db.campaign_carrier import LedgerCarrier, lines_over
 from tests.db.campaign_world import QUICK
 
@@ -45,6 +49,20 @@ def fuse(signal_number: int, wanted: str, nth: int) -> Callable[[str], None]:
                 os.kill(os.getpid(), signal_number)
 
     return at
+
+
+class FusedTwilio(TwilioCarrier):
+    """The carrier over HTTP, with the points before and after a request."""
+
+    def __init__(self, settings: Settings, at: Callable[[str], None]) -> None:
+        super().__init__(settings)
+        self._at = at
+
+    async def dial(self, call: OutgoingCall) -> str:
+        self._at(BEFORE_REQUEST)
+        sid = await super().dial(call)
+        self._at(AFTER_REQUEST)
+        return sid
 
 
 def forget() -> None:
@@ -94,12 +112,6 @@ async def main(url: str, ledger: str, action: str, point: str, nth: int, options
     if fault := options.get("fault"):
         FAULTS[fault]()
     at = fuse(signal.SIGKILL if action == "kill" else signal.SIGSTOP, point, nth)
-    carrier = LedgerCarrier(
-        Path(ledger),
-        before_dial=lambda: at(BEFORE_REQUEST),
-        after_dial=lambda: at(AFTER_REQUEST),
-        synced=options.get("synced", True),
-    )
 
     def failpoint(reached: Point) -> None:
         at(reached.value)
@@ -107,7 +119,21 @@ async def main(url: str, ledger: str, action: str, point: str, nth: int, options
     name = f"doomed-{os.getpid()}"
     times = replace(QUICK, **options.get("times", {}))
     db = await Database.connect(url, application=name)
-    dialer = Dialer(name=name, lines=lines_over(db, carrier), times=times, failpoint=failpoint)
+    if environment := options.get("environment"):
+        os.environ.update(environment)
+        settings = Settings.load()
+        lines = lines_over(db, FusedTwilio(settings, at), settings)
+    else:
+        lines = lines_over(
+            db,
+            LedgerCarrier(
+                Path(ledger),
+                before_dial=lambda: at(BEFORE_REQUEST),
+                after_dial=lambda: at(AFTER_REQUEST),
+                synced=options.get("synced", True),
+            ),
+        )
+    dialer = Dialer(name=name, lines=lines, times=times, failpoint=failpoint)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, dialer.stopping.set)
     await dial(dialer)
     await db.close()

@@ -1,7 +1,10 @@
 """What the judge of the engine's proofs goes by: the carrier's ledger on disk, and a watch on finished rows."""
 
+import json
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from app.db import Database, Row
@@ -54,6 +57,20 @@ class Judged(Ledger):
         """Dials too few, where each of so many people is to be dialed so many times."""
         numbers = Counter(one.to for one in self.dials)
         return times * (people - len(numbers)) + sum(max(0, times - count) for count in numbers.values())
+
+
+@dataclass
+class JudgedJournal(Judged):
+    """The same by the simulated carrier's journal."""
+
+    def read_line(self, line: bytes) -> Dialed | None:
+        if b'"kind":"call.created"' not in line:
+            return None
+        told = json.loads(line)
+        asked = urlsplit(told["url"])
+        (attempt,) = parse_qs(asked.query).get("attempt", [""])
+        call_id, at = asked.path.rpartition("/")[2], datetime.fromisoformat(told["at"])
+        return Dialed(told["call_sid"], told["to"], told["from_number"], call_id, attempt, at)
 
 
 MOST_PEOPLE = 100 * len(AREA_CODES) - 1

@@ -4,18 +4,20 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from app.db import Row
 from app.ids import CampaignId
 from campaigns.dialing.attempts import Point
-from tests.db.campaign_carrier import Dialed
 from tests.db.campaign_doomed import Doomed, fork_dialers, state
 from tests.db.campaign_driver import AFTER_REQUEST, BEFORE_REQUEST
 from tests.prove.engine import books
+from tests.prove.fast.parts import Parts
+from tests.prove.processes import processes
 from tests.prove.world import Ground, proving_ground
 
 POINTS = [*(point.value for point in Point), BEFORE_REQUEST, AFTER_REQUEST]
@@ -23,8 +25,11 @@ NOWHERE = "nowhere"
 UNCERTAIN_SECONDS = 20
 """For how long the carrier's no is not believed: a quarter the request's time, as in the product, the rest grace."""
 TIMES = {"lease": 30.0, "presence": 2.5, "look_again": 5.0, "last_words": 0.1}
-TELL_LATE_SECONDS = 4.0
-"""When the carrier tells of every third call: others have asked about it by then, if its dialer died."""
+NOBODY_ANSWERS = "{personas: {nobody: {kind: no_answer}}, default: nobody}"
+TIME_SCALE = 60
+TELL_LATE: Sequence[Mapping[str, Any]] = ({"kind": "webhook_late", "rate": 1.0, "seconds": 4.0, "to": "+12"},)
+"""The carrier tells late of calls to every area code that begins with a 2, some three in ten: others have asked about
+them by then, if their dialer died."""
 LOOK_SECONDS = 0.1
 MAX_CONCURRENT = 300
 
@@ -68,9 +73,10 @@ class Stage:
     """`open_ended`: people are added as long as dialers are to end, so that none of them waits for somebody to dial."""
 
     ground: Ground
+    carrier: Parts
     doomed: Doomed
     campaign_id: CampaignId
-    ledger: books.Judged
+    ledger: books.JudgedJournal
     fault: str
     people: int
     times: int
@@ -79,33 +85,27 @@ class Stage:
     lease_seconds: float = TIMES["lease"]
     open_ended: bool = True
     slots: SlotWatch = field(default_factory=SlotWatch)
-    late: list[tuple[float, Dialed]] = field(default_factory=list[tuple[float, Dialed]])
     dialed: set[str] = field(default_factory=set[str])
 
     def start(self, action: str, point: str, nth: int) -> int:
         request = self.uncertain_seconds / 4
         grace = self.uncertain_seconds - request
         times = {**TIMES, "lease": self.lease_seconds, "request": request, "grace": grace}
-        return self.doomed.start(action, point, nth, times=times, synced=False, fault=self.fault)
+        environment = {**self.carrier.settings, "TRUNKLINE_CARRIER_TIMEOUT_SECONDS": str(request / 2)}
+        return self.doomed.start(action, point, nth, times=times, environment=environment, fault=self.fault)
 
     async def carry_on(self) -> None:
-        """What the world does meanwhile: the carrier tells, put-off contacts become due, the watch looks."""
+        """What the world does meanwhile: put-off contacts become due, the watch looks."""
         while True:
+            self.carrier.processes.check()
             attempts, living = await books.open_attempts(self.ground.db), self._living()
             fresh, now = self.ledger.read_on(), time.monotonic()
             self.dialed.update(one.attempt_id for one in fresh)
             self.slots.look(attempts, self.dialed, living, now)
-            await books.tell(self.ground.db, self._due_news(fresh, now))
             await books.hurry(self.ground.db, self.campaign_id)
             if self.open_ended:
                 await self._add_people()
             await asyncio.sleep(LOOK_SECONDS)
-
-    def _due_news(self, fresh: list[Dialed], now: float) -> list[Dialed]:
-        self.late += [(now + TELL_LATE_SECONDS, one) for one in fresh[::3]]
-        told = [one for n, one in enumerate(fresh) if n % 3] + [one for at, one in self.late if at <= now]
-        self.late = [(at, one) for at, one in self.late if at > now]
-        return told
 
     def _living(self) -> set[str]:
         """The names of those that the kernel calls neither dead nor waited for."""
@@ -193,17 +193,29 @@ async def set_stage(
     lease_seconds: float = TIMES["lease"],
 ) -> AsyncGenerator[Stage]:
     """A crowd that is dialed so many times each, and the world around it. Raises what went wrong with the world."""
-    async with proving_ground() as ground:
+    async with proving_ground() as ground, processes(ground.home / "logs") as group:
+        carrier = Parts(ground, group)
+        await carrier.start(seed=4, time_scale=TIME_SCALE, faults=TELL_LATE, personas=NOBODY_ANSWERS)
         await books.watch_ends(ground.db)
         people = round(2 * pace)
         campaign_id = await books.start_crowd(
             ground.db, ground.org, people, calls_per_second=pace, max_concurrent=MAX_CONCURRENT, times=times
         )
-        ledger = books.Judged(ground.home / "ledger.jsonl")
+        ledger = books.JudgedJournal(carrier.journal)
         with fork_dialers() as server:
             doomed = Doomed(server, ground.url, ledger.path)
             stage = Stage(
-                ground, doomed, campaign_id, ledger, fault, people, times, pace, uncertain_seconds, lease_seconds
+                ground,
+                carrier,
+                doomed,
+                campaign_id,
+                ledger,
+                fault,
+                people,
+                times,
+                pace,
+                uncertain_seconds,
+                lease_seconds,
             )
             world = asyncio.create_task(stage.carry_on())
             try:

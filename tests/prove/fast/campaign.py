@@ -26,7 +26,7 @@ from telephony.toll_gate.settings import set_rules
 from tests.prove.fast import books
 from tests.prove.fast.crowd import Listing, gather_crowd
 from tests.prove.fast.judge import Dial, Findings, check_books, judge, read_dials
-from tests.prove.fast.parts import Parts
+from tests.prove.fast.parts import FAULTS, Parts
 from tests.prove.processes import processes
 from tests.prove.proof import Figures, Proof, Sizes
 from tests.prove.world import Ground, proving_ground
@@ -116,7 +116,9 @@ async def run_course(course: Course) -> Figures:
     """Set the world up, let it dial until nobody is due, and judge."""
     async with proving_ground() as ground, processes(ground.home / "logs") as group:
         parts = Parts(ground, group)
-        await parts.start(seed=course.seed, time_scale=course.time_scale, faults=course.carrier_faults)
+        await parts.start(
+            seed=course.seed, time_scale=course.time_scale, faults=FAULTS if course.carrier_faults else ()
+        )
         chance = Random(course.seed)
         moving = course.contacts >= SMALLEST_MOVING
         run = Run(ground, gather_crowd(course.contacts, utc_now(), chance, moving=moving))

@@ -90,10 +90,12 @@ class Parts:
     def journal(self) -> Path:
         return self.ground.home / "simulator" / "journal.jsonl"
 
-    async def start(self, *, seed: int, time_scale: float, faults: bool) -> None:
+    async def start(
+        self, *, seed: int, time_scale: float, faults: Sequence[Mapping[str, Any]] = (), personas: str = PERSONAS
+    ) -> None:
         """The carrier and the api; returns when both answer. Raises ProcessEnded, TimeoutError."""
         self.journal.parent.mkdir(mode=0o700, exist_ok=True)
-        (self.journal.parent / "personas.yaml").write_text(PERSONAS)
+        (self.journal.parent / "personas.yaml").write_text(personas)
         self.processes.start("simulator", ["-m", "app.cli", "simulator"], self.settings)
         self.processes.start("api", ["-m", "app.cli", "api"], self.settings)
         await self._until_up(f"{self.simulator_url}/simulator/healthz")
@@ -107,7 +109,7 @@ class Parts:
                 auth=(self.sid, self.token),
             )
             bought.raise_for_status()
-            for fault in FAULTS if faults else ():
+            for fault in faults:
                 (await carrier.post("/simulator/faults", json={**fault, "count": None})).raise_for_status()
 
     def start_dialer(self, number: int, *, fault: str = "") -> Process:
