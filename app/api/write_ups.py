@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.dependencies import Parts, require
 from app.api.operators import load_to_act
@@ -23,7 +23,6 @@ _NOTED: dict[str, Any] = {"interest": "high", "seats": 12}
 
 Name = Annotated[str, Field(min_length=1, max_length=60)]
 Value = Annotated[str, Field(max_length=1000)] | int | float | bool
-CallbackWords = Annotated[str, Field(min_length=1, max_length=300)]
 
 
 class NewOutcome(BaseModel):
@@ -45,7 +44,7 @@ class NewOutcome(BaseModel):
     call_id: UUID
     outcome: str = Field(min_length=1, max_length=LONGEST_WORD)
     details: dict[Name, Value] = Field(default_factory=dict[Name, Value], max_length=50)
-    callback: AwareDatetime | CallbackWords | None = None
+    callback: str | None = Field(None, min_length=1, max_length=300)
     done: bool = False
 
 

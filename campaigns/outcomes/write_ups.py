@@ -30,13 +30,14 @@ class InvalidOutcome(InvalidInput):
 @dataclass(frozen=True)
 class WriteUp:
     """`outcome`: one of our words (`Disposition`) or any of the campaign's own. `details`: columns of reports.
-    `callback`: when the person wants to be called again, as an instant or in words ("tomorrow after lunch") by their
-    clocks; only with the outcome `callback`, which may do without it. `done`: they write nothing more."""
+    `callback`: when the person wants to be called again, as an instant (ISO 8601) or in words ("tomorrow after lunch"),
+    by their clocks unless it has an offset; only with the outcome `callback`, which may do without it. `done`: they
+    write nothing more."""
 
     call_id: UUID
     outcome: str
     details: Mapping[str, str | int | float | bool] = field(default_factory=dict[str, str | int | float | bool])
-    callback: datetime | str | None = None
+    callback: str | None = None
     done: bool = False
 
 
@@ -66,15 +67,21 @@ async def _read_callback(connection: Connection, written: WriteUp, now: datetime
     """As `rules/callbacks.py::read_callback` reads it. Raises InvalidOutcome."""
     if written.callback is None:
         return {}
-    if isinstance(written.callback, datetime):
-        if not now < written.callback <= now + FURTHEST:
-            raise InvalidOutcome(f"A callback is ahead, and within {FURTHEST.days} days.")
-        return {"callback_at": written.callback.astimezone(UTC).isoformat()}
     row = await contact_store.select_called(connection, written.call_id)
     zone = zone_for(row["time_zone"], row["phone"]) if row else None
-    if zone is None:
-        raise InvalidOutcome("Nobody knows by which clocks they live: give the callback as an instant.")
-    at = read_spoken_time(written.callback, now.astimezone(zone))
+    if zone is None and not _is_instant(written.callback):
+        raise InvalidOutcome("Nobody knows by which clocks they live: give an instant with its offset.")
+    at = read_spoken_time(written.callback, now.astimezone(zone or UTC))
     if at is None:
-        raise InvalidOutcome(f'"{written.callback}" names no time ahead: say "tomorrow at three", or give an instant.')
+        raise InvalidOutcome(
+            f'"{written.callback}" names no time ahead, within {FURTHEST.days} days: '
+            'say "tomorrow at three", or give an instant.'
+        )
     return {"callback_at": at.isoformat(), "callback_text": written.callback}
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text.strip()).tzinfo is not None
+    except ValueError:
+        return False
