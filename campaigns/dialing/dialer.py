@@ -91,6 +91,7 @@ async def dial(dialer: Dialer) -> None:
                 took, failures = asyncio.get_running_loop().time() - began, 0
             except DatabaseUnavailable as error:
                 took, failures = 0.0, failures + 1
+                dialer.shake()
                 log.warning("a tick waits for the database", failures=failures, why=error.detail)
             except Exception:
                 took, failures = 0.0, failures + 1

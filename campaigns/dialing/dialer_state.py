@@ -1,6 +1,7 @@
 """What one dialer is and has: its name in the rows, what it dials with, what it has in hand."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import ceil
@@ -23,6 +24,8 @@ WEIGHT = 0.01
 """Of one dial, in what is said of the dials lately."""
 ROUND_WEIGHT = 0.2
 """Of one round, in what is said of a second lately."""
+SHAKEN_SECONDS = 2.0
+"""For so long after the database was away dials may be late without the machine being slow."""
 MORE = 1.1
 """By which a dialer whose dials are late tries again what it can do."""
 
@@ -34,7 +37,8 @@ class Dialer:
     `missed`: dials that passed their slots unsent.
     `lead`: seconds between taking a slot and the slot, longer while the machine or the database is slow; so is
     `patience`, the seconds that a dial may be behind its slot. `late_share`: the part of the dials lately that missed
-    theirs. `manages`: dials a second lately that met them.
+    theirs. `manages`: dials a second lately that met them. `shaken_until`: until then (`time.monotonic`) what is late
+    says nothing of all this, because the database was away.
     `vetoes`: asks whoever a campaign wants asked before each dial; without it such a campaign dials nobody."""
 
     name: str
@@ -52,6 +56,7 @@ class Dialer:
     manages: float = 0.0
     met: int = 0
     claimed_at: float = 0.0
+    shaken_until: float = 0.0
     vetoes: SuppressionClient | None = None
     recorder: Recorder = field(init=False)
 
@@ -69,9 +74,19 @@ class Dialer:
         """Nothing here works on these any more."""
         self.in_hand.difference_update(claim.attempt_id for claim in claims)
 
+    @property
+    def is_shaken(self) -> bool:
+        return time.monotonic() < self.shaken_until
+
+    def shake(self) -> None:
+        """The database was away a moment ago."""
+        self.shaken_until = time.monotonic() + SHAKEN_SECONDS
+
     def slow_down(self, missed: int) -> None:
         """So many slots were missed: take them earlier before their time. Where many are, keep more of them free behind
         ours, too: that costs the lanes a part of every batch, a missed slot only itself."""
+        if self.is_shaken:
+            return
         self.late_share = 1 - (1 - self.late_share) * (1 - WEIGHT) ** missed
         # A lease must last for a lead, and what is missed then, and the request.
         longest = min(LONGEST_LEAD_SECONDS, (self.times.lease - self.times.request) / 4)
@@ -89,7 +104,8 @@ class Dialer:
     def most_claims(self, since_seconds: float) -> int | None:
         """How many contacts to claim at the most, so many seconds after this was asked last: a little more than it
         managed lately, where dials are late. None: as many as there are slots."""
-        self.manages += ROUND_WEIGHT * (self.met / max(since_seconds, 0.001) - self.manages)
+        if not self.is_shaken:
+            self.manages += ROUND_WEIGHT * (self.met / max(since_seconds, 0.001) - self.manages)
         self.met = 0
         if self.late_share < FEW_LATE_SHARE:
             return None

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from app.db import Database
@@ -63,6 +64,7 @@ async def a_callee(*scenario: str, trace: Path) -> AsyncGenerator[int]:
         cwd=trace.parent,
     )
     try:
+        await wait_for(lambda: is_listening(process, port), what="sipp's port")
         yield port
         # Everything of the scenario was exchanged, the BYE or ACK included.
         assert await asyncio.wait_for(process.wait(), 10) == 0
@@ -70,6 +72,12 @@ async def a_callee(*scenario: str, trace: Path) -> AsyncGenerator[int]:
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def is_listening(process: asyncio.subprocess.Process, port: int) -> bool:
+    """On UDP: what is sent before is lost, and where the port is somebody else's sipp ends."""
+    assert process.returncode is None, f"sipp ended with {process.returncode}"
+    return any(one.laddr.port == port for one in psutil.Process(process.pid).net_connections(kind="udp4"))
 
 
 async def dial(lines: Lines, number: Number, port: int, attempt_id: AttemptId, *, ring: int = 20) -> Call:

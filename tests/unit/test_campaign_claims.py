@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.ids import CampaignId, new_id
 from campaigns.dialing.attempts import LATE_SECONDS
 from campaigns.dialing.claiming import bound, count_share
-from campaigns.dialing.dialer_state import SHORTEST_LEAD_SECONDS, Dialer
+from campaigns.dialing.dialer_state import SHAKEN_SECONDS, SHORTEST_LEAD_SECONDS, Dialer
 from telephony.outbound import Lines
 
 counts = st.integers(0, 500)
@@ -53,6 +53,25 @@ def test_a_dial_late_now_and_then_costs_the_lanes_nothing_and_many_late_ones_do(
     for _ in range(5000):
         dialer.speed_up()
     assert (dialer.patience, dialer.lead) == (LATE_SECONDS, SHORTEST_LEAD_SECONDS)
+
+
+def test_what_a_database_that_was_away_made_late_says_nothing_of_the_machine() -> None:
+    dialer = Dialer("shaken", cast(Lines, Nothing()))
+    for _ in range(40):
+        dialer.speed_up()
+    dialer.most_claims(1.0)
+    managed = dialer.manages
+    dialer.shake()
+    dialer.slow_down(500)
+    dialer.most_claims(3.0)
+    kept = (dialer.lead, dialer.patience, dialer.late_share, dialer.manages)
+    assert kept == (SHORTEST_LEAD_SECONDS, LATE_SECONDS, 0.0, managed)
+    dialer.shaken_until -= SHAKEN_SECONDS
+    dialer.slow_down(500)
+    dialer.most_claims(3.0)
+    assert dialer.lead > SHORTEST_LEAD_SECONDS
+    assert dialer.patience > LATE_SECONDS
+    assert dialer.manages < managed
 
 
 @given(st.lists(counts, min_size=1, max_size=6), st.integers(0, 600))
