@@ -31,6 +31,11 @@ def spell(word: str) -> str:
     return "-".join(word.lower().replace("_", " ").split())[:LONGEST_WORD]
 
 
+def spell_name(name: str) -> str:
+    """Of a detail, as columns are named: "Preferred day" is "preferred_day"."""
+    return name.strip().lower().replace(" ", "_")
+
+
 def read_word(hint: Mapping[str, Any]) -> str | None:
     """The outcome that the conversation recorded, spelled like ours; None where it recorded none."""
     word = hint.get("disposition")

@@ -3,6 +3,7 @@
 from livekit.agents import RunContext, ToolError, function_tool
 
 from agents.conversation_state import ConversationState
+from telephony.hints import spell_name
 
 MAX_FIELDS = 50
 MAX_VALUE_CHARACTERS = 1_000
@@ -18,7 +19,7 @@ async def save_details(context: RunContext[ConversationState], field: str, value
         value: What the person said, in their own words where they matter.
     """
     details = context.userdata.details
-    name, value = field.strip().lower().replace(" ", "_"), value.strip()[:MAX_VALUE_CHARACTERS]
+    name, value = spell_name(field), value.strip()[:MAX_VALUE_CHARACTERS]
     if not name or not value:
         raise ToolError("Give both a field and a value.")
     if name not in details and len(details) >= MAX_FIELDS:

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from app.console.callees.contacts import read_variable
 from app.console.campaigns.tables import make_table
 from app.console.client import ask, open_client
 from app.console.screen import say as _say
 from app.console.screen import show as show_wide
-from app.errors import Conflict, InvalidInput, NotFound
+from app.errors import Conflict, NotFound
 from app.settings import Settings
 
 operators = typer.Typer(no_args_is_help=True, add_completion=False, help="Operators: the people who take calls.")
@@ -92,7 +93,8 @@ def write_up(
     done: Annotated[bool, typer.Option("--done", help="Written up: available again.")] = False,
 ) -> None:
     """What the call that is theirs came to, while they talk or write it up; the last one counts."""
-    body = {"outcome": word, "details": read_details(detail or []), "callback": callback, "done": done}
+    details = {name: value or "" for name, value in map(read_variable, detail or [])}
+    body = {"outcome": word, "details": details, "callback": callback, "done": done}
     noted = _run(lambda client: note_outcome(client, who, body))
     _say(json.dumps({key: noted[key] for key in ("call_id", "outcome", "details")}))
 
@@ -123,17 +125,6 @@ async def change(client: httpx.AsyncClient, who: str, state: str) -> dict[str, A
     one = await find(client, who)
     changed: dict[str, Any] = await ask(client, "PATCH", f"{PATH}/{one['id']}", json={"state": state})
     return changed
-
-
-def read_details(written: list[str]) -> dict[str, str]:
-    """From NAME=VALUE. Raises InvalidInput."""
-    details: dict[str, str] = {}
-    for one in written:
-        name, equals, value = one.partition("=")
-        if not equals or not name.strip():
-            raise InvalidInput(f"--detail takes NAME=VALUE, not {one!r}.")
-        details[name.strip().lower().replace(" ", "_")] = value.strip()
-    return details
 
 
 async def note_outcome(client: httpx.AsyncClient, who: str, body: dict[str, Any]) -> dict[str, Any]:

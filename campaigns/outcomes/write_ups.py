@@ -18,7 +18,7 @@ from campaigns.rules.callbacks import zone_for
 from campaigns.rules.dispositions import NOT_A_PERSONS_WORD, Disposition
 from telephony.floor import operator_store
 from telephony.floor.operators import NoCall, Operator
-from telephony.hints import leave_hint_in, read_word, spell
+from telephony.hints import leave_hint_in, read_word, spell, spell_name
 
 
 class InvalidOutcome(InvalidInput):
@@ -55,7 +55,8 @@ async def write_up(db: Database, operator: Operator, written: WriteUp, *, now: d
         # Held until the commit: their time does not end in the middle, and nobody settles the attempt without this.
         if not await operator_store.hold_writer(connection, operator.id, written.call_id):
             raise NoCall("This call is not theirs to write up: it never was, or their time for it is over.")
-        details = {**written.details, **await _read_callback(connection, written, now)}
+        noted = {spell_name(name): value for name, value in written.details.items()}
+        details = {**noted, **await _read_callback(connection, written, now)}
         left = await leave_hint_in(connection, written.call_id, {"disposition": word, "details": details})
         if written.done:
             await operator_store.end_wrap_up(connection, operator.id, written.call_id)

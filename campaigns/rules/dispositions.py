@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from app.errors import InvalidInput
 from telephony.calls import End, EndReason, EndResult
 from telephony.carriers.replies import Refusal
-from telephony.hints import LONGEST_WORD, read_word, spell
+from telephony.hints import LONGEST_WORD, read_word, spell, spell_name
 
 MOST_CODES = 200
 
@@ -136,7 +136,7 @@ class OutcomeCodes(BaseModel):
     @field_validator("columns")
     @classmethod
     def _spell_columns(cls, columns: list[str]) -> list[str]:
-        return list(dict.fromkeys(column.strip().lower().replace(" ", "_") for column in columns if column.strip()))
+        return list(dict.fromkeys(spell_name(column) for column in columns if column.strip()))
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "OutcomeCodes":

@@ -11,8 +11,8 @@ import pytest
 from app.auth.principal import Role
 from app.clock import utc_now
 from app.console import operators as commands
+from app.console.campaigns.options import BadOption
 from app.db import Database, Row
-from app.errors import InvalidInput
 from campaigns.campaigns import Campaign
 from campaigns.dialing.attempts import Times
 from campaigns.dialing.settling import settle_ended
@@ -187,12 +187,8 @@ async def test_a_call_is_written_up_by_whose_it_is(api: Api) -> None:
 async def test_the_command_writes_up_the_call_that_is_theirs(api: Api) -> None:
     key = await api.key(Role.OPERATOR)
     _, call, path = await talking(api, key)
-    body = {
-        "outcome": "demo-booked",
-        "details": commands.read_details(["Seats = 12=ca"]),
-        "callback": None,
-        "done": True,
-    }
+    details = dict([commands.read_variable("Seats =12=ca")])
+    body = {"outcome": "demo-booked", "details": details, "callback": None, "done": True}
     transport = httpx.ASGITransport(api.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api/api/v1", headers=key) as client:
         noted = await commands.note_outcome(client, "Ben", body)
@@ -202,5 +198,5 @@ async def test_the_command_writes_up_the_call_that_is_theirs(api: Api) -> None:
         with pytest.raises(commands.NothingToWriteUp):
             await commands.note_outcome(client, "Ben", body)
     for bad in ("seats", "=12", " =1"):
-        with pytest.raises(InvalidInput):
-            commands.read_details([bad])
+        with pytest.raises(BadOption):
+            commands.read_variable(bad)

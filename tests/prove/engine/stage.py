@@ -16,6 +16,7 @@ from campaigns.dialing.attempts import Point
 from tests.db.campaign_doomed import Doomed, fork_dialers, state
 from tests.db.campaign_driver import AFTER_REQUEST, BEFORE_REQUEST
 from tests.prove.engine import books
+from tests.prove.fast.crowd import AREA_CODES
 from tests.prove.fast.parts import Parts
 from tests.prove.processes import processes
 from tests.prove.world import Ground, proving_ground
@@ -27,9 +28,11 @@ UNCERTAIN_SECONDS = 20
 TIMES = {"lease": 30.0, "presence": 2.5, "look_again": 5.0, "last_words": 0.1}
 NOBODY_ANSWERS = "{personas: {nobody: {kind: no_answer}}, default: nobody}"
 TIME_SCALE = 60
-TELL_LATE: Sequence[Mapping[str, Any]] = ({"kind": "webhook_late", "rate": 1.0, "seconds": 4.0, "to": "+12"},)
-"""The carrier tells late of calls to every area code that begins with a 2, some three in ten: others have asked about
-them by then, if their dialer died."""
+TELL_LATE: Sequence[Mapping[str, Any]] = [
+    {"kind": "webhook_late", "rate": 1.0, "seconds": 4.0, "to": f"+1{code}"} for code in AREA_CODES[::3]
+]
+"""The carrier tells late of the calls to every third area code: others have asked about them by then, if their dialer
+died."""
 LOOK_SECONDS = 0.1
 MAX_CONCURRENT = 300
 
